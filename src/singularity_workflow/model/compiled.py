@@ -1,0 +1,136 @@
+"""
+A workflow that is ready to run: its definition, functions, bindings and codecs.
+
+`compiler` makes these objects; workers and engines only read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from singularity_workflow.model.binding import Binding
+from singularity_workflow.model.definition import Definition, StepDefinition
+from singularity_workflow.model.input_codec import InputCodec
+from singularity_workflow.model.options import StepOptions
+from singularity_workflow.model.output import OutputCodec
+from singularity_workflow.model.retry import RetryPolicy
+from singularity_workflow.model.signature import StepFunction
+
+__all__ = [
+    "ByKeyword",
+    "CompiledPredicate",
+    "CompiledStep",
+    "CompiledWorkflow",
+]
+
+
+class ByKeyword:
+    """
+    A function with positional-only parameters, to be called by keyword.
+
+    Args:
+        function: The function.
+        names: Its positional-only parameters, in order.
+    """
+
+    __slots__ = ("function", "names")
+
+    def __init__(self, function: StepFunction, names: tuple[str, ...]) -> None:
+        self.function = function
+        self.names = names
+
+    def __call__(self, **arguments: object) -> object:
+        """Call the function; positional-only arguments that are absent end the row."""
+        row: list[object] = []
+        for name in self.names:
+            if name not in arguments:
+                break
+            row.append(arguments.pop(name))
+        return self.function(*row, **arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledPredicate:
+    """A predicate and how it gets its arguments; true means that it holds."""
+
+    name: str
+    function: StepFunction
+    is_async: bool
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledStep:
+    """
+    One step, ready to run.
+
+    Args:
+        number: Its position in the workflow.
+        definition: The step as data.
+        function: To be called with keyword arguments only.
+        is_async: Whether the call makes a coroutine.
+        binding: Where the arguments come from.
+        output: How the result is checked and encoded.
+        options: The options that hold, with the workflow's and the defaults.
+        retry: The retry policy that holds.
+        when: The predicate of `when`, if that is one.
+        when_not: The predicate of `when_not`, if that is one.
+        original: The function as its author gave it.
+    """
+
+    number: int
+    definition: StepDefinition
+    function: StepFunction
+    is_async: bool
+    binding: Binding
+    output: OutputCodec
+    options: StepOptions
+    retry: RetryPolicy
+    when: CompiledPredicate | None = None
+    when_not: CompiledPredicate | None = None
+    original: StepFunction
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        return self.definition.name
+
+    @property
+    def timeout(self) -> timedelta | None:
+        """Longest time of one attempt, None without a limit."""
+        return self.options.timeout
+
+    @property
+    def queue(self) -> str:
+        """The queue of its tasks."""
+        return self.options.queue or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledWorkflow:
+    """
+    A workflow, ready to run.
+
+    Args:
+        definition: The workflow as data, in normal form.
+        steps: Its steps in the order of their numbers.
+        input: How a run's input is checked and encoded.
+        by_name: The steps by name.
+    """
+
+    definition: Definition
+    steps: tuple[CompiledStep, ...]
+    input: InputCodec
+    by_name: Mapping[str, CompiledStep] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The workflow's name."""
+        return self.definition.name
+
+    @property
+    def queues(self) -> frozenset[str]:
+        """The queues that a worker of this workflow serves."""
+        return frozenset(step.queue for step in self.steps)

@@ -1,0 +1,195 @@
+"""
+Put a definition and the functions of its steps together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from singularity_workflow.errors import DefinitionError
+from singularity_workflow.model.adapters import Adapters
+from singularity_workflow.model.binding import Binding, compile_binding
+from singularity_workflow.model.compatibility import check_types
+from singularity_workflow.model.compiled import (
+    ByKeyword,
+    CompiledPredicate,
+    CompiledStep,
+    CompiledWorkflow,
+)
+from singularity_workflow.model.conditions import Condition, Predicate
+from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
+from singularity_workflow.model.input_codec import InputCodec
+from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
+from singularity_workflow.model.names import did_you_mean
+from singularity_workflow.model.options import effective_options, effective_retry
+from singularity_workflow.model.output import OutputCodec
+from singularity_workflow.model.signature import (
+    Signature,
+    StepFunction,
+    read_signature,
+)
+
+__all__ = ["compile_definition"]
+
+_MAX_SUGGESTIONS = 20
+
+
+def compile_definition(
+    definition: Definition,
+    functions: Mapping[str, StepFunction],
+    *,
+    resources: Collection[str] = (),
+    signatures: Mapping[str, Signature] | None = None,
+    adapters: Adapters | None = None,
+    input_codec: InputCodec | None = None,
+) -> CompiledWorkflow:
+    """
+    Return *definition* with a function for each step.
+
+    Args:
+        definition: A valid definition in normal form.
+        functions: The step functions by step name; others are ignored.
+        resources: Names of the resources that the worker will have.
+        signatures: Signatures of the functions by step name, if at hand.
+        adapters: Where built type adapters are kept.
+        input_codec: How the run's input is checked; by default not at all.
+
+    Raises:
+        DefinitionError: With every problem: missing functions, parameters that
+            cannot be bound, annotations that cannot be checked or cannot fit.
+    """
+    issues = _missing_functions(definition, functions)
+    raise_issues(definition.name, issues)
+    known = dict(signatures or {})
+    for step in definition.steps:
+        if step.name not in known:
+            known[step.name] = read_signature(functions[step.name])
+
+    compiler = _StepCompiler(
+        definition, resources=resources, adapters=adapters or Adapters()
+    )
+    if signatures is None:
+        issues.extend(check_types(definition, known))
+    steps: list[CompiledStep] = []
+    for number, step in enumerate(definition.steps):
+        function, signature = functions[step.name], known[step.name]
+        try:
+            steps.append(compiler.compile(number, step, function, signature))
+        except DefinitionError as error:
+            issues.extend(_located(error, number, signature))
+    raise_issues(definition.name, issues)
+    return CompiledWorkflow(
+        definition=definition,
+        steps=tuple(steps),
+        input=input_codec or InputCodec(definition.name),
+        by_name={step.name: step for step in steps},
+    )
+
+
+class _StepCompiler:
+    """Compile the steps of one workflow."""
+
+    def __init__(
+        self, definition: Definition, *, resources: Collection[str], adapters: Adapters
+    ) -> None:
+        self._definition = definition
+        self._names = frozenset(step.name for step in definition.steps)
+        self._resources = frozenset(resources)
+        self._adapters = adapters
+
+    def compile(
+        self,
+        number: int,
+        step: StepDefinition,
+        function: StepFunction,
+        signature: Signature,
+    ) -> CompiledStep:
+        common = self._definition.options
+        return CompiledStep(
+            number=number,
+            definition=step,
+            function=_call_by_keyword(function, signature),
+            is_async=signature.is_async,
+            binding=self._bind(number, step, function, signature, step.kind),
+            output=OutputCodec(step.name, signature.returns, self._adapters),
+            options=effective_options(step.options, common),
+            retry=effective_retry(step.options, common),
+            when=self._predicate(number, step, step.options.when),
+            when_not=self._predicate(number, step, step.options.when_not),
+            original=function,
+        )
+
+    def _bind(
+        self,
+        number: int,
+        step: StepDefinition,
+        function: StepFunction,
+        signature: Signature,
+        kind: StepKind,
+    ) -> Binding:
+        return compile_binding(
+            function,
+            step=step.name,
+            kind=kind,
+            depends_on=step.depends_on,
+            all_step_names=self._names,
+            resources=self._resources,
+            signature=signature,
+            adapters=self._adapters,
+            pointer=json_pointer("steps", number),
+        )
+
+    def _predicate(
+        self, number: int, step: StepDefinition, condition: Condition | None
+    ) -> CompiledPredicate | None:
+        if not isinstance(condition, Predicate) or condition.function is None:
+            return None
+        function = condition.function
+        signature = read_signature(function)
+        return CompiledPredicate(
+            name=condition.name,
+            function=_call_by_keyword(function, signature),
+            is_async=signature.is_async,
+            binding=self._bind(number, step, function, signature, StepKind.SINGLE),
+        )
+
+
+def _call_by_keyword(function: StepFunction, signature: Signature) -> StepFunction:
+    names = tuple(one.name for one in signature.parameters if one.is_positional_only)
+    return ByKeyword(function, names) if names else function
+
+
+def _missing_functions(
+    definition: Definition, functions: Mapping[str, StepFunction]
+) -> list[Issue]:
+    known = [name for name in functions if isinstance(name, str)]
+    issues: list[Issue] = []
+    for number, step in enumerate(definition.steps):
+        if callable(functions.get(step.name)):
+            continue
+        hint = None
+        if len(issues) < _MAX_SUGGESTIONS:
+            hint = did_you_mean(step.name, [one for one in known if one != step.name])
+        issues.append(
+            Issue(
+                code="missing_function",
+                pointer=json_pointer("steps", number),
+                message=f"step {step.name!r} has no function",
+                hint=hint,
+            )
+        )
+    return issues
+
+
+def _located(error: DefinitionError, number: int, signature: Signature) -> list[Issue]:
+    where = f" ({signature.location})" if signature.location else ""
+    issues = error.issues or (
+        Issue(
+            code="bad_annotation",
+            pointer=json_pointer("steps", number),
+            message=error.message,
+            hint=error.hint,
+        ),
+    )
+    return [replace(issue, message=issue.message + where) for issue in issues]

@@ -1,0 +1,367 @@
+"""
+The workflow as its author writes it: an object with decorators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar, overload
+
+from singularity_workflow.errors import DefinitionError
+from singularity_workflow.model.adapters import Adapters
+from singularity_workflow.model.compiled import CompiledWorkflow
+from singularity_workflow.model.compiler import compile_definition
+from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
+from singularity_workflow.model.entries import (
+    StepEntry,
+    build_definition,
+    function_name,
+    read_references,
+)
+from singularity_workflow.model.input_codec import InputCodec
+from singularity_workflow.model.input_types import find_input_types
+from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
+from singularity_workflow.model.json_codec import decode_json
+from singularity_workflow.model.mermaid import to_mermaid
+from singularity_workflow.model.names import name_issue
+from singularity_workflow.model.options import StepOptions, WorkflowOptions
+from singularity_workflow.model.signature import (
+    StepFunction,
+    local_names,
+    read_signature,
+)
+from singularity_workflow.model.sources import read_source, source_name
+from singularity_workflow.model.validation import initial_tasks_issue
+
+__all__ = ["Workflow"]
+
+_F = TypeVar("_F", bound=StepFunction)
+
+
+class Workflow:
+    """
+    A workflow: a name, steps, and what they have in common.
+
+    Args:
+        name: Its name, which is its id in the database.
+        input: Type of the run's input; by default what root steps' annotations say.
+        options: Defaults of the steps' options, and `deadline`; see
+            `WorkflowOptions`.
+
+    Raises:
+        DefinitionError: If the name or an option is not possible.
+
+    A decorated function stays what it is: calling it just calls it.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, name: str, *, input: Any = None, **options: object) -> None:
+        read, issues = WorkflowOptions.read(options)
+        bad_name = name_issue(name, "workflow", "/name")
+        raise_issues(name, [bad_name, *issues] if bad_name else issues)
+        self.name = name
+        self.options = read
+        self.source: object = self
+        self._input: Any = input
+        self._entries: dict[str, StepEntry] = {}
+        self._adapters = Adapters()
+        self._built: tuple[Definition, InputCodec] | None = None
+
+    @classmethod
+    def from_object(cls, source: object) -> Workflow:
+        """
+        Return the workflow that *source* is, or describes.
+
+        Args:
+            source: A `Workflow`, or a class, instance or module that has
+                `__workflow_steps__`.
+
+        Raises:
+            DefinitionError: If it is neither, or what it describes is wrong.
+        """
+        if isinstance(source, Workflow):
+            return source
+        workflow = cls(source_name(source))
+        workflow.source = source
+        for step in read_source(source):
+            options = dict(step.options)
+            is_map = any(
+                options.get(key) is not None for key in ("over", "initial_tasks")
+            )
+            workflow._add(
+                StepKind.MAP if is_map else StepKind.SINGLE,
+                step.function,
+                name=step.name,
+                given=step.given,
+                has_edges_by_name=options.get("depends_on") is None,
+                options=options,
+            )
+        return workflow
+
+    @overload
+    def step(self, function: _F, /) -> _F: ...
+
+    @overload
+    def step(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        depends_on: object = None,
+        **options: object,
+    ) -> Callable[[_F], _F]: ...
+
+    def step(
+        self,
+        function: StepFunction | None = None,
+        /,
+        *,
+        name: str | None = None,
+        depends_on: object = None,
+        **options: object,
+    ) -> object:
+        """
+        Add a step: one task per run.
+
+        Args:
+            function: The step's function, when used without parentheses.
+            name: The step's name; by default the function's.
+            depends_on: Steps that must complete first, as names or functions;
+                parameters named like steps are added to them.
+            options: See `StepOptions`.
+
+        Raises:
+            DefinitionError: If a name or an option is not possible.
+        """
+        options["depends_on"] = depends_on
+
+        def decorate(function: StepFunction) -> StepFunction:
+            names = local_names(function)
+            self._add(
+                StepKind.SINGLE, function, name=name, names=names, options=options
+            )
+            return function
+
+        if function is None:
+            return decorate
+        names = local_names(function)
+        self._add(StepKind.SINGLE, function, name=name, names=names, options=options)
+        return function
+
+    @overload
+    def map(self, function: _F, /) -> _F: ...
+
+    @overload
+    def map(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        depends_on: object = None,
+        over: object = None,
+        initial_tasks: int | None = None,
+        **options: object,
+    ) -> Callable[[_F], _F]: ...
+
+    def map(
+        self,
+        function: StepFunction | None = None,
+        /,
+        *,
+        name: str | None = None,
+        depends_on: object = None,
+        over: object = None,
+        initial_tasks: int | None = None,
+        **options: object,
+    ) -> object:
+        """
+        Add a map step: one task per element of an array, their order kept.
+
+        Args:
+            function: The step's function, when used without parentheses.
+            name: The step's name; by default the function's.
+            depends_on: As of `step`.
+            over: The step whose output it maps over, by default its only
+                dependency; without dependencies it maps over the run's input.
+            initial_tasks: The number of its tasks.
+            options: See `StepOptions`.
+
+        Raises:
+            DefinitionError: If a name or an option is not possible.
+        """
+        options |= {
+            "depends_on": depends_on,
+            "over": over,
+            "initial_tasks": initial_tasks,
+        }
+
+        def decorate(function: StepFunction) -> StepFunction:
+            names = local_names(function)
+            self._add(StepKind.MAP, function, name=name, names=names, options=options)
+            return function
+
+        if function is None:
+            return decorate
+        names = local_names(function)
+        self._add(StepKind.MAP, function, name=name, names=names, options=options)
+        return function
+
+    @property
+    def definition(self) -> Definition:
+        """
+        The workflow as data, in normal form.
+
+        Raises:
+            DefinitionError: With everything that is wrong.
+        """
+        return self._build()[0]
+
+    @property
+    def steps(self) -> tuple[StepDefinition, ...]:
+        """The steps in the order of their numbers."""
+        return self.definition.steps
+
+    @property
+    def functions(self) -> dict[str, StepFunction]:
+        """The step functions by step name."""
+        return {name: entry.function for name, entry in self._entries.items()}
+
+    def input_schema(self) -> dict[str, object]:
+        """Return the JSON Schema of a run's input, `{}` if anything goes."""
+        return self._build()[1].schema()
+
+    def validate_input(self, value: object) -> object:
+        """
+        Return *value* as it is stored: plain JSON values, otherwise as given.
+
+        Raises:
+            InvalidInput: If it does not fit the input's type, or is not JSON.
+        """
+        return decode_json(self.encode_input(value))
+
+    def encode_input(self, value: object) -> bytes:
+        """
+        Return *value* as JSON, if it fits.
+
+        Raises:
+            InvalidInput: If it does not fit the input's type, or is not JSON.
+        """
+        return self._build()[1].encode(value)
+
+    def compile(self, resources: Collection[str] = ()) -> CompiledWorkflow:
+        """
+        Return the workflow ready to run.
+
+        Args:
+            resources: Names of the resources that there will be.
+
+        Raises:
+            DefinitionError: Also if a parameter matches nothing.
+        """
+        definition, codec = self._build()
+        entries = self._entries.values()
+        return compile_definition(
+            definition,
+            self.functions,
+            resources=resources,
+            signatures={entry.name: entry.signature for entry in entries},
+            adapters=self._adapters,
+            input_codec=codec,
+        )
+
+    def to_mermaid(self) -> str:
+        """Return the workflow as a Mermaid graph."""
+        return to_mermaid(self.definition)
+
+    def _repr_markdown_(self) -> str:
+        return f"```mermaid\n{self.to_mermaid()}```\n"
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name!r} with {len(self._entries)} steps>"
+
+    def _build(self) -> tuple[Definition, InputCodec]:
+        if self._built is None:
+            entries = list(self._entries.values())
+            definition = build_definition(self.name, self.options, entries)
+            signatures = {entry.name: entry.signature for entry in entries}
+            types = find_input_types(definition, signatures, self._input)
+            codec = InputCodec(
+                self.name, [self._adapters.get(one, what) for one, what in types]
+            )
+            schema = codec.schema() or None
+            self._built = replace(definition, input_schema=schema), codec
+        return self._built
+
+    def _add(
+        self,
+        kind: StepKind,
+        function: StepFunction,
+        *,
+        name: str | None,
+        options: Mapping[str, object],
+        names: Mapping[str, object] | None = None,
+        given: StepFunction | None = None,
+        has_edges_by_name: bool = True,
+    ) -> None:
+        if not callable(function):
+            raise DefinitionError(
+                f"a step of workflow {self.name!r} must be a function, "
+                f"got {function!r}",
+                hint="Write name=... to give a step another name.",
+            )
+        rest = dict(options)
+        step: Any = name if name is not None else function_name(function)
+        what = f"of step {step!r}"
+        depends_on = read_references(rest.pop("depends_on", None), f"depends_on {what}")
+        over = read_references(rest.pop("over", None), f"over {what}")
+        initial_tasks: Any = rest.pop("initial_tasks", None)
+        pointer = json_pointer("steps", len(self._entries))
+        signature = read_signature(function, names)
+        read, issues = StepOptions.read(rest, pointer=f"{pointer}/options")
+        issues += self._entry_issues(step, over, initial_tasks, pointer)
+        where = f" ({signature.location})" if signature.location else ""
+        raise_issues(
+            self.name,
+            [replace(one, message=f"{one.message} {what}{where}") for one in issues],
+        )
+        self._built = None
+        self._entries[step] = StepEntry(
+            name=step,
+            kind=kind,
+            function=function,
+            given=given or function,
+            signature=signature,
+            depends_on=depends_on,
+            has_edges_by_name=has_edges_by_name,
+            over=over[0] if over else None,
+            initial_tasks=initial_tasks,
+            options=read,
+        )
+
+    def _entry_issues(
+        self, step: Any, over: tuple[object, ...], initial_tasks: object, pointer: str
+    ) -> list[Issue]:
+        found = [name_issue(step, "step", f"{pointer}/name")]
+        if isinstance(step, str) and step in self._entries:
+            earlier = self._entries[step].signature.location
+            found.append(
+                Issue(
+                    code="duplicate_step",
+                    pointer=f"{pointer}/name",
+                    message=f"there is another step {step!r}"
+                    + (f" ({earlier})" if earlier else ""),
+                    hint="Give one of them another name, with name=...",
+                )
+            )
+        if len(over) > 1:
+            found.append(
+                Issue(
+                    code="bad_option",
+                    pointer=f"{pointer}/over",
+                    message="over must be one step",
+                )
+            )
+        found.append(initial_tasks_issue(step, initial_tasks, pointer))
+        return [issue for issue in found if issue is not None]

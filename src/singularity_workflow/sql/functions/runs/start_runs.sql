@@ -1,0 +1,183 @@
+-- singularity_workflow.start_runs: begin runs, all of them or none.
+--
+-- Called by  Store.start_runs, start_run; public
+-- Locks      idempotency keys in order of key; otherwise only its new rows
+-- Errors     SW401 input without the elements of a root map, SW402 key used with another
+--            input, SW403 run id that is not a version 7 uuid, SW404 unknown workflow, SW410
+--
+-- Each request is an object: id, workflow_id or workflow (by name: the latest version
+-- registered), input, and if wanted priority, serial, max_attempts, timeout (seconds),
+-- tags, key. An id that exists already is that run: a repeated request changes nothing.
+-- With p_owner the runs are local to that worker, and its first tasks are handed over
+-- in the same commit.
+create or replace function singularity_workflow.start_runs(
+  p_requests json,
+  p_owner    uuid default null,
+  p_slots    integer default 0
+)
+returns json          -- {runs: [[asked id, run id, is_new], …]} and what task_reply gives
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_has_keys boolean;
+  v_bad uuid;
+  v_unknown text;
+  v_new uuid[];
+  v_has_root_maps boolean;
+  v_has_deadlines boolean;
+  v_ready singularity_workflow.ready_step[];
+  v_empty singularity_workflow.step_key[];
+  v_serial uuid[];
+  v_advanced record;
+  v_tasks record;
+  v_turns record;
+  v_handed singularity_workflow.task_key[];
+  v_announced bigint;
+  v_ended uuid[];
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform singularity_workflow.refuse_isolation();
+  end if;
+
+  with requests as (
+    select x.id, x.workflow, x.key, w.workflow_id, w.has_root_maps
+    from json_to_recordset(p_requests) x (id uuid, workflow_id int, workflow text, key text)
+    left join singularity_workflow.workflows w
+      on w.workflow_id = coalesce(x.workflow_id, singularity_workflow.latest_version(x.workflow))
+  )
+  select coalesce(bool_or(r.key is not null), false),
+         (array_agg(r.id) filter (where r.id is null or substr(r.id::text, 15, 1) <> '7'))[1],
+         min(coalesce(r.workflow, '?')) filter (where r.workflow_id is null),
+         bool_or(r.has_root_maps)
+  into v_has_keys, v_bad, v_unknown, v_has_root_maps
+  from requests r;
+
+  if v_bad is not null then
+    raise exception using errcode = 'SW403',
+      message = format('run id %s is not a version 7 uuid', v_bad),
+      hint = 'Run ids carry their time: make them with new_run_id(), or leave them out.';
+  elsif v_unknown is not null then
+    raise exception using errcode = 'SW404',
+      message = format('no workflow %L is registered', v_unknown),
+      hint = 'Register it first: register_workflow, or engine.register(workflow).';
+  end if;
+
+  if v_has_keys then
+    p_requests := singularity_workflow.claim_idempotency_keys(p_requests);
+  end if;
+
+  with requests as (
+    select x.id, w.workflow_id, w.step_count, x.input, coalesce(x.priority, (w.options->>'priority')::int, 0) as priority,
+           coalesce(x.serial, false) as serial, x.max_attempts,
+           v_now + coalesce(x.timeout, (w.options->>'deadline')::float8) * interval '1 second' as deadline_at,
+           coalesce(x.tags, '{}') as tags, x.key
+    from json_to_recordset(p_requests) x (
+      id uuid, workflow_id int, workflow text, input json, priority int, serial boolean,
+      max_attempts int, timeout float8, tags text[], key text)
+    join singularity_workflow.workflows w
+      on w.workflow_id = coalesce(x.workflow_id, singularity_workflow.latest_version(x.workflow))
+  ),
+  new_runs as (
+    insert into singularity_workflow.runs (
+      run_id, workflow_id, status, remaining_steps, order_key, priority, owner, serial,
+      max_attempts, deadline_at, tags, idempotency_key, input, created_at, started_at)
+    select r.id, r.workflow_id, 'started',
+           r.step_count,
+           floor(extract(epoch from v_now) * 1000)::bigint - r.priority * 600000::bigint, r.priority,
+           p_owner, r.serial, r.max_attempts, r.deadline_at, r.tags, r.key, r.input, v_now, v_now
+    from requests r
+    order by r.id
+    on conflict (run_id) do nothing
+    returning run_id, deadline_at
+  ),
+  deadlines as (
+    insert into singularity_workflow.timers (kind, run_id, due_at)
+    select 'deadline', n.run_id, singularity_workflow.now() + (n.deadline_at - v_now)
+    from new_runs n where n.deadline_at is not null
+  )
+  select coalesce(array_agg(n.run_id), '{}'), coalesce(bool_or(n.deadline_at is not null), false)
+  into v_new, v_has_deadlines
+  from new_runs n;
+
+  if v_has_root_maps then
+    perform singularity_workflow.check_map_inputs(v_new);
+  end if;
+
+  with sized as materialized (
+    select r.run_id, w.step_no, w.dependency_count, w.kind, w.start_delay,
+           case when w.dependency_count > 0 then null
+                when w.kind = 'single' then 1
+                else coalesce(json_array_length(singularity_workflow.map_elements(r.run_id, null, r.input)),
+                              w.initial_tasks) end as size,
+           coalesce('local:' || p_owner::text, w.queue) as queue,
+           r.order_key - w.priority * 600000::bigint as k,
+           case when w.start_delay is not null then 'delay' when r.serial then 'limit' end as wait_reason
+    from unnest(v_new) n (run_id)
+    cross join lateral (
+      select r.run_id, r.workflow_id, r.order_key, r.serial,
+             case when v_has_root_maps then r.input end as input
+      from singularity_workflow.runs r where r.run_id = n.run_id offset 0) r
+    cross join lateral (
+      select w.step_no, w.dependency_count, w.kind, w.start_delay, w.initial_tasks, w.queue, w.priority
+      from singularity_workflow.workflow_steps w where w.workflow_id = r.workflow_id offset 0) w
+  ),
+  new_states as (
+    insert into singularity_workflow.step_states (
+      run_id, step_no, status, remaining_deps, initial_tasks, remaining_tasks, output,
+      created_at, started_at, ended_at)
+    select s.run_id, s.step_no,
+           case when s.size is null then 'created' when s.size = 0 then 'completed' else 'started' end,
+           s.dependency_count, s.size, s.size, case when s.size = 0 then '[]'::json end,
+           v_now, case when s.size is not null then v_now end, case when s.size = 0 then v_now end
+    from sized s
+  )
+  select coalesce(array_agg((s.run_id, s.step_no, s.kind, s.size, s.queue, s.k, s.wait_reason,
+                             s.start_delay)::singularity_workflow.ready_step
+                            order by s.k, s.run_id, s.step_no) filter (where s.size > 0), '{}'),
+         array_agg((s.run_id, s.step_no)::singularity_workflow.step_key) filter (where s.size = 0),
+         array_agg(distinct s.run_id) filter (where s.wait_reason = 'limit')
+  into v_ready, v_empty, v_serial
+  from sized s where s.size is not null;
+
+  if v_empty is not null then
+    v_advanced := singularity_workflow.advance_steps(v_empty, v_now);
+    v_ready := v_ready || v_advanced.p_started;
+    v_ended := singularity_workflow.count_down_runs(v_empty || v_advanced.p_completed, v_now);
+  end if;
+
+  v_tasks := singularity_workflow.create_tasks(
+    v_ready, p_owner, p_slots, array['local:' || p_owner::text], null, v_now);
+  v_handed := v_tasks.p_handed;
+  v_announced := v_tasks.p_announced;
+
+  if v_serial is not null then
+    v_turns := singularity_workflow.release_serial(
+      v_serial, p_owner, p_slots - cardinality(v_handed), array['local:' || p_owner::text], v_now);
+    v_handed := v_handed || v_turns.p_handed;
+    v_announced := least(v_announced, v_turns.p_announced);
+  end if;
+
+  return json_build_object(
+    'runs', (select json_agg(json_build_array(x.asked, x.id, x.id = any (v_new)))
+             from (select r.id, coalesce(r.asked, r.id) as asked
+                   from json_to_recordset(p_requests) r (id uuid, asked uuid)) x),
+    'announced', v_announced,
+    'work', case when cardinality(v_handed) > 0
+              then singularity_workflow.task_reply(v_handed, v_new) end,
+    'ended', case when cardinality(v_ended) > 0
+               then singularity_workflow.ended_reply(v_ended, v_ended) end,
+    'timers', case when v_tasks.p_has_timer or v_has_deadlines
+                then singularity_workflow.next_timer_in() end);
+end;
+$function$;
+
+comment on function singularity_workflow.start_runs(json, uuid, integer) is
+  'Start runs; with an owner, hand its first tasks over in the same commit.';

@@ -1,0 +1,40 @@
+-- singularity_workflow.claim_tasks: the next tasks of some queues, started for a worker.
+--
+-- Called by  Store.claim_tasks; public
+-- Locks      as take_tasks
+-- Errors     SW410
+create or replace function singularity_workflow.claim_tasks(
+  p_worker_id  uuid,
+  p_queues     text[],
+  p_n          integer,
+  p_low        bigint default 0,
+  p_known_maps singularity_workflow.step_key[] default '{}'
+)
+returns json                  -- {work, last, head, timers}
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $function$
+declare
+  v_taken record;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform singularity_workflow.refuse_isolation();
+  end if;
+  v_taken := singularity_workflow.take_tasks(p_worker_id, p_queues, p_low, p_n, clock_timestamp());
+  return json_build_object(
+    'work', singularity_workflow.task_reply(v_taken.p_taken, '{}', p_known_maps),
+    'last', v_taken.p_last,
+    'head', v_taken.p_head,
+    'timers', singularity_workflow.next_timer_in());
+end;
+$function$;
+
+comment on function singularity_workflow.claim_tasks(
+  uuid, text[], integer, bigint, singularity_workflow.step_key[]) is
+  'Start the n most urgent queued tasks of the queues for a worker.';

@@ -1,0 +1,110 @@
+-- singularity_workflow.miss_tasks: what follows when tasks did not complete.
+--
+-- Called by  report_tasks, with the runs locked
+-- Locks      tasks, step_states and timers of those runs
+-- Errors     none
+--
+-- A failure with attempts left waits for its retry timer. The last one ends the step
+-- by its on_failure: fail ends the run; skip and skip_cascade skip the step, and with
+-- the latter whatever depends on it. A violation (an output that the step's maps cannot
+-- take) always fails the run: to go on would be to guess. A task that was skipped by
+-- its handler skips a single step; of a map it leaves its element out.
+create or replace function singularity_workflow.miss_tasks(
+  p_missed          singularity_workflow.task_outcome[],
+  p_now             timestamptz,
+  out p_skipped     singularity_workflow.step_key[],   -- steps that ended, the run goes on
+  out p_failed_runs uuid[]
+)
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $function$
+declare
+  v_final singularity_workflow.task_outcome[];
+  v_skips singularity_workflow.task_outcome[];
+  v_failing singularity_workflow.task_outcome[];
+begin
+  insert into singularity_workflow.task_failures
+    (run_id, step_no, task_index, attempt, worker_id, error, output, failed_at)
+  select m.run_id, m.step_no, m.task_index, m.attempt, t.worker_id,
+         singularity_workflow.outcome_error(m.outcome, m.output, m.error),
+         case when m.outcome = 'violation' then m.output end, p_now
+  from unnest(p_missed) m
+  join singularity_workflow.tasks t
+    on t.run_id = m.run_id and t.step_no = m.step_no and t.task_index = m.task_index
+  where m.outcome in ('failed', 'violation');
+
+  with judged as materialized (
+    select m as outcome, m.run_id, m.step_no, m.task_index, m.attempt,
+           t.failures + 1 as failures,
+           singularity_workflow.outcome_error(m.outcome, m.output, m.error) as error,
+           m.outcome = 'failed' and not coalesce(m.is_final, false)
+             and t.failures + 1 < (p.policy->>'max_attempts')::int as is_retried,
+           coalesce(m.retry_after * interval '1 second',
+                    singularity_workflow.retry_delay(p.policy, t.failures + 1)) as delay
+    from unnest(p_missed) m
+    join singularity_workflow.tasks t
+      on t.run_id = m.run_id and t.step_no = m.step_no and t.task_index = m.task_index
+    join singularity_workflow.runs r on r.run_id = m.run_id
+    join singularity_workflow.workflow_steps w
+      on w.workflow_id = r.workflow_id and w.step_no = m.step_no
+    join singularity_workflow.workflows f on f.workflow_id = r.workflow_id
+    cross join lateral singularity_workflow.retry_policy(f.options, w.options, r.max_attempts) p (policy)
+  ),
+  updated as (
+    update singularity_workflow.tasks t
+    set status = case when j.is_retried then 'waiting'
+                      when (j.outcome).outcome = 'skipped' then 'skipped' else 'failed' end,
+        wait_reason = case when j.is_retried then 'retry' end,
+        failures = case when (j.outcome).outcome = 'skipped' then t.failures else j.failures end,
+        error = j.error,
+        ended_at = case when not j.is_retried then p_now end
+    from judged j
+    where t.run_id = j.run_id and t.step_no = j.step_no and t.task_index = j.task_index
+  ),
+  timers as (
+    insert into singularity_workflow.timers (kind, run_id, step_no, task_index, attempt, due_at)
+    select 'retry', j.run_id, j.step_no, j.task_index, j.attempt, singularity_workflow.now() + j.delay
+    from judged j where j.is_retried
+  ),
+  turns as (
+    -- a task that waits for its retry keeps the turn of its serial run
+    update singularity_workflow.runs r set busy = true
+    from (select distinct j.run_id from judged j where j.is_retried) j
+    where r.run_id = j.run_id and r.serial
+  )
+  select array_agg(j.outcome) filter (where not j.is_retried and (j.outcome).outcome <> 'skipped'),
+         array_agg(j.outcome) filter (where (j.outcome).outcome = 'skipped')
+  into v_final, v_skips
+  from judged j;
+
+  p_skipped := '{}';
+  if v_skips is not null then
+    p_skipped := singularity_workflow.skip_tasks(v_skips, p_now);
+  end if;
+
+  if v_final is not null then
+    p_skipped := p_skipped || singularity_workflow.skip_failed_steps(v_final, p_now);
+
+    select array_agg(f) into v_failing
+    from unnest(v_final) f
+    join singularity_workflow.runs r on r.run_id = f.run_id
+    join singularity_workflow.workflow_steps w
+      on w.workflow_id = r.workflow_id and w.step_no = f.step_no
+    where f.outcome = 'violation' or w.on_failure = 'fail';
+  end if;
+
+  p_failed_runs := '{}';
+  if v_failing is not null then
+    p_failed_runs := singularity_workflow.fail_runs(v_failing, p_now);
+  end if;
+end;
+$function$;
+
+comment on function singularity_workflow.miss_tasks(singularity_workflow.task_outcome[], timestamptz) is
+  'Retry, fail or skip tasks that did not complete; end their steps and runs as the options say.';

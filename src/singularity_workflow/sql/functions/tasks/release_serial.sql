@@ -1,0 +1,93 @@
+-- singularity_workflow.release_serial: give the turn to the next task of serial runs.
+--
+-- Called by  create_tasks, report_tasks and fire_timers, with the runs locked
+-- Locks      tasks of the same runs
+-- Errors     none
+--
+-- A serial run (parallel=False) lets one task go at a time. The task that has the turn
+-- keeps it over its retries. The next is the first waiting one by step and index; for
+-- a map its next_task says where to look, so that a turn costs the same at any width.
+create or replace function singularity_workflow.release_serial(
+  p_run_ids       uuid[],
+  p_worker_id     uuid,
+  p_slots         integer,
+  p_queues        text[],
+  p_now           timestamptz,
+  out p_handed    singularity_workflow.task_key[],
+  out p_announced bigint
+)
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $function$
+begin
+  with turns as (
+    update singularity_workflow.runs r set busy = true
+    from unnest(p_run_ids) p (run_id)
+    cross join lateral (
+      select t.step_no, t.task_index
+      from singularity_workflow.step_states s
+      join singularity_workflow.tasks t
+        on t.run_id = s.run_id and t.step_no = s.step_no
+       and t.task_index >= coalesce(s.next_task, 0)
+      where s.run_id = p.run_id and s.status = 'started'
+        and t.status = 'waiting' and t.wait_reason = 'limit'
+      order by s.step_no, t.task_index
+      limit 1
+    ) n
+    where r.run_id = p.run_id and r.serial and not r.busy and r.status = 'started'
+    returning r.run_id, n.step_no, n.task_index, r.workflow_id, r.owner, r.order_key
+  ),
+  windows as (
+    update singularity_workflow.step_states s set next_task = t.task_index + 1
+    from turns t
+    where s.run_id = t.run_id and s.step_no = t.step_no
+  ),
+  placed as (
+    select t.run_id, t.step_no, t.task_index, coalesce('local:' || t.owner::text, w.queue) as queue,
+           t.order_key - w.priority * 600000::bigint as k
+    from turns t
+    join singularity_workflow.workflow_steps w
+      on w.workflow_id = t.workflow_id and w.step_no = t.step_no
+  ),
+  ranked as (
+    select p.*, p.queue = any (p_queues) and row_number() over (
+             partition by p.queue = any (p_queues) order by p.k, p.run_id) <= p_slots as is_handed
+    from placed p
+  ),
+  planned as materialized (
+    select r.*, case when not r.is_handed then nextval('pgmq.q_swf_tasks_msg_id_seq') end as msg_id
+    from ranked r
+  ),
+  released as (
+    update singularity_workflow.tasks t
+    set status = case when p.is_handed then 'started' else 'queued' end,
+        wait_reason = null,
+        attempt = t.attempt + case when p.is_handed then 1 else 0 end,
+        msg_id = p.msg_id,
+        worker_id = case when p.is_handed then p_worker_id else t.worker_id end,
+        started_at = case when p.is_handed then p_now else t.started_at end
+    from planned p
+    where t.run_id = p.run_id and t.step_no = p.step_no and t.task_index = p.task_index
+  ),
+  new_messages as (
+    insert into pgmq.q_swf_tasks (msg_id, vt, message) overriding system value
+    select p.msg_id, p_now,
+           singularity_workflow.task_message(p.queue, p.k, p.run_id, p.step_no, p.task_index)
+    from planned p where p.msg_id is not null
+  )
+  select coalesce(array_agg((p.run_id, p.step_no, p.task_index)::singularity_workflow.task_key
+                            order by p.k) filter (where p.is_handed), '{}'),
+         min(p.k) filter (where not p.is_handed)
+  into p_handed, p_announced
+  from planned p;
+end;
+$function$;
+
+comment on function singularity_workflow.release_serial(uuid[], uuid, integer, text[], timestamptz) is
+  'Let the next task of each serial run go, if none of the run''s has the turn.';

@@ -1,0 +1,20 @@
+-- singularity_workflow.task_message: the body of the message that announces a task.
+--
+-- Called by  whatever queues a task
+-- Locks      none
+-- Errors     none
+--
+-- Only what a claim needs: the queue and key that its index orders by, and the task.
+create or replace function singularity_workflow.task_message(
+  p_queue text, p_k bigint, p_run_id uuid, p_step_no smallint, p_task_index integer
+)
+returns jsonb
+language sql
+stable
+as $function$
+  select jsonb_build_object('queue', p_queue, 'k', p_k, 'run', p_run_id,
+                            'step', p_step_no, 'task', p_task_index);
+$function$;
+
+comment on function singularity_workflow.task_message(text, bigint, uuid, smallint, integer) is
+  'The message of a queued task. Without a search_path of its own, so that it is inlined.';

@@ -1,0 +1,22 @@
+-- singularity_workflow.next_timer_in: how long until the next timer is due.
+--
+-- Called by  the replies that tell a worker when to call fire_timers
+-- Locks      none
+-- Errors     none
+create or replace function singularity_workflow.next_timer_in()
+returns double precision        -- seconds, not below zero; null: no timer waits
+language plpgsql
+volatile
+set search_path = ''
+as $function$
+begin
+  return (
+      select greatest(0, extract(epoch from t.due_at - singularity_workflow.now()))::float8
+      from singularity_workflow.timers t
+      order by t.due_at
+      limit 1);
+end;
+$function$;
+
+comment on function singularity_workflow.next_timer_in() is
+  'Seconds until the next timer is due; null when there is none.';

@@ -1,0 +1,113 @@
+-- singularity_workflow.check_definition: refuse a definition that cannot run.
+--
+-- Called by  register_workflow
+-- Locks      none
+-- Errors     SW400 with the JSON pointer of the first problem in `detail`
+--
+-- Python finds every problem at once and says how to mend it; this is the guard
+-- for all other callers, and for a client that is older than the rules.
+create or replace function singularity_workflow.check_definition(p_definition jsonb)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $function$
+declare
+  c_name constant text := '^[a-zA-Z_][a-zA-Z0-9_]*$';
+  c_reserved constant text[] := array['input', 'run_input', 'ctx', 'item', 'index'];
+  v_problem record;
+begin
+  if jsonb_typeof(p_definition) is distinct from 'object'
+     or jsonb_typeof(p_definition->'steps') is distinct from 'array' then
+    raise exception using errcode = 'SW400',
+      message = 'a definition is an object with "name" and an array of "steps"';
+  end if;
+
+  with steps as (
+    select s.ordinality::int - 1 as no, s.value as step,
+           s.value->>'name' as name, coalesce(s.value->>'kind', 'single') as kind,
+           case jsonb_typeof(s.value->'depends_on')
+             when 'array' then s.value->'depends_on' else '[]' end as depends_on,
+           coalesce(nullif(s.value->'options', 'null'), '{}') as options
+    from jsonb_array_elements(p_definition->'steps') with ordinality s
+  ),
+  edges as (
+    select s.no, s.name, d.ordinality - 1 as at, d.value as dependency
+    from steps s cross join jsonb_array_elements_text(s.depends_on) with ordinality d
+  ),
+  problems as (
+    select -1 as no, '/name' as pointer,
+           format('%L is not a valid workflow name', p_definition->>'name') as message
+    where p_definition->>'name' is null or p_definition->>'name' !~ c_name
+       or length(p_definition->>'name') > 128
+       or lower(p_definition->>'name') = any (c_reserved)
+    union all
+    select -1, '/steps', 'a workflow needs at least one step'
+    where not exists (select from steps)
+    union all
+    select s.no, format('/steps/%s/name', s.no), format('%L is not a valid step name', s.name)
+    from steps s
+    where s.name is null or s.name !~ c_name or length(s.name) > 128
+       or lower(s.name) = any (c_reserved)
+    union all
+    select max(s.no), format('/steps/%s/name', max(s.no)),
+           format('two steps are called %L, but for upper and lower case', max(s.name))
+    from steps s group by lower(s.name) having count(*) > 1
+    union all
+    select s.no, format('/steps/%s/kind', s.no), format('%L is not a kind of step', s.kind)
+    from steps s where s.kind not in ('single', 'map')
+    union all
+    select e.no, format('/steps/%s/depends_on/%s', e.no, e.at),
+           format('step %L depends on %s', e.name,
+                  case when e.dependency = e.name then 'itself'
+                       else format('%L, which does not exist', e.dependency) end)
+    from edges e
+    where e.dependency = e.name or not exists (select from steps s where s.name = e.dependency)
+    union all
+    select s.no, format('/steps/%s/over', s.no),
+           format('map step %L must name, in "over", the one dependency that it maps over', s.name)
+    from steps s
+    where s.kind = 'map'
+      and (s.step->>'over' is null and jsonb_array_length(s.depends_on) > 1
+           or s.step->>'over' is not null and not s.depends_on ? (s.step->>'over'))
+    union all
+    select s.no, format('/steps/%s/%s', s.no, o.key), format('%s is an option of map steps', o.key)
+    from steps s cross join unnest(array['over', 'initial_tasks']) o (key)
+    where s.kind <> 'map' and s.step->>o.key is not null
+    union all
+    select s.no, format('/steps/%s/initial_tasks', s.no), 'initial_tasks must be an integer >= 0'
+    from steps s
+    where s.step->>'initial_tasks' is not null and s.step->>'initial_tasks' !~ '^[0-9]{1,9}$'
+    union all
+    select s.no, format('/steps/%s/options/%s', s.no, o.key),
+           format('%s = %s is not possible', o.key, s.options->o.key)
+    from steps s
+    cross join (values ('timeout', false), ('start_delay', true)) o (key, may_be_zero)
+    where s.options->>o.key is not null
+      and case when jsonb_typeof(s.options->o.key) <> 'number' then true
+               when o.may_be_zero then (s.options->>o.key)::numeric < 0
+               else (s.options->>o.key)::numeric <= 0 end
+    union all
+    select s.no, format('/steps/%s/options/on_failure', s.no),
+           format('on_failure = %L is not possible', s.options->>'on_failure')
+    from steps s where s.options->>'on_failure' not in ('fail', 'skip', 'skip_cascade')
+    union all
+    select s.no, format('/steps/%s/options/queue', s.no),
+           format('%L is not a valid queue name', s.options->>'queue')
+    from steps s
+    where s.options->>'queue' !~ c_name or length(s.options->>'queue') > 128
+  )
+  select p.pointer, p.message into v_problem
+  from problems p order by p.no, p.pointer limit 1;
+
+  if found then
+    raise exception using errcode = 'SW400', message = v_problem.message,
+      detail = v_problem.pointer;
+  end if;
+
+  perform singularity_workflow.check_acyclic(p_definition);
+end;
+$function$;
+
+comment on function singularity_workflow.check_definition(jsonb) is
+  'Raise SW400 unless the definition can be registered.';

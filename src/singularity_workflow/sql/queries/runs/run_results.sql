@@ -1,0 +1,1 @@
+select singularity_workflow.run_results(%(run_ids)s::uuid[]);

@@ -1,0 +1,1 @@
+select singularity_workflow.run_status(%(run_id)s::uuid);

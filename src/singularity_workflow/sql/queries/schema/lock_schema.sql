@@ -1,0 +1,1 @@
+select pg_advisory_lock(hashtextextended('singularity_workflow.schema', 0));

@@ -1,0 +1,1 @@
+select singularity_workflow.release_tasks(%(tasks)s::json);

@@ -1,0 +1,1 @@
+select singularity_workflow.fire_timers(%(limit)s::integer);

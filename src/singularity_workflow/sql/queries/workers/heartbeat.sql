@@ -1,0 +1,1 @@
+select singularity_workflow.heartbeat(%(worker_id)s::uuid, %(known)s::json, %(sweep)s::boolean);

@@ -1,0 +1,1 @@
+select singularity_workflow.stop_worker(%(worker_id)s::uuid);

@@ -1,0 +1,1 @@
+select singularity_workflow.list_workflows(%(name)s::text);

@@ -1,0 +1,105 @@
+"""
+One connection for one kind of call, opened on first need and again after a loss.
+
+Owns reconnecting and the repeat of calls that lost a race (deadlock, serialisation,
+lock timeout). A call whose connection broke is not repeated here: whether it took
+effect is unknown, and only its caller knows what a repeat would mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from singularity_workflow.errors import ConnectionFailed
+from singularity_workflow.store.connections import connect, is_lost, translated_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import LiteralString
+
+__all__ = ["Channel"]
+
+logger = logging.getLogger(__name__)
+
+# 40P01 deadlock, 40001 serialisation, 55P03 lock timeout: the other one has won
+LOST_RACES = frozenset({"40P01", "40001", "55P03"})
+RACES_BEFORE_GIVING_UP = 10
+
+
+class Channel:
+    """
+    A dedicated connection that makes one call at a time.
+
+    Args:
+        dsn: Where to connect.
+        name: For the log.
+    """
+
+    def __init__(self, dsn: str, name: str) -> None:
+        self._dsn = dsn
+        self._name = name
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._lock = asyncio.Lock()
+
+    async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+        """
+        Run one query and return the first column of its row.
+
+        Raises:
+            ConnectionFailed: The server cannot be reached, or the connection broke
+                during the call, whose effect is then unknown.
+        """
+        async with self._lock:
+            with translated_errors():
+                return await self._call(query, parameters)
+
+    async def _call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+        races = 0
+        while True:
+            connection = await self._open()
+            try:
+                cursor = await connection.execute(query, parameters, prepare=True)
+                row = await cursor.fetchone()
+                return row[0] if row else None
+            except psycopg.Error as error:
+                if is_lost(error):
+                    await self._drop()
+                    raise
+                races += 1
+                if error.sqlstate not in LOST_RACES or races >= RACES_BEFORE_GIVING_UP:
+                    raise
+                logger.debug("%s: %s, trying again", self._name, error.sqlstate)
+                await asyncio.sleep(random.uniform(0, 0.01 * races))
+            except asyncio.CancelledError:
+                # the protocol may be in the middle of an answer
+                await self._drop()
+                raise
+
+    async def _open(self) -> psycopg.AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await connect(self._dsn)
+        return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def reachable(self) -> bool:
+        """Tell whether the server answers now."""
+        try:
+            async with self._lock:
+                await self._open()
+        except ConnectionFailed:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close the connection; a later call opens another."""
+        async with self._lock:
+            await self._drop()

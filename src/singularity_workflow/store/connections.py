@@ -1,0 +1,144 @@
+"""
+How a connection of ours is opened, and what its errors mean.
+
+Owns the settings of a session (READ COMMITTED, no JIT, JSON by orjson) and the
+translation of database errors into the library's own.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+from psycopg.types.json import set_json_loads
+
+from singularity_workflow.errors import (
+    ConnectionFailed,
+    SchemaOutdated,
+    error_for_sqlstate,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg.abc import AdaptContext
+
+__all__ = [
+    "JsonText",
+    "connect",
+    "connect_blocking",
+    "is_lost",
+    "prepare_session",
+    "translated_errors",
+]
+
+# one word in pg_stat_activity for all connections of the library
+APPLICATION_NAME = "singularity_workflow"
+
+# jit costs more than it gives for statements of a millisecond; the timeout on locks
+# turns an unforeseen wait into an error that the caller retries
+SESSION_OPTIONS = (
+    "-c jit=off -c lock_timeout=10s "
+    "-c default_transaction_isolation=read\\ committed "
+    "-c idle_in_transaction_session_timeout=60s"
+)
+
+
+class JsonText(bytes):
+    """JSON that is encoded already, to be sent as a `json` parameter."""
+
+    __slots__ = ()
+
+
+class _JsonTextDumper(Dumper):
+    format = Format.TEXT
+    oid = psycopg.adapters.types["json"].oid
+
+    def dump(self, obj: JsonText) -> bytes:
+        return obj
+
+
+def prepare_session(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Set the codecs of a connection, also of one that the application owns."""
+    _set_codecs(connection)
+
+
+def _set_codecs(context: AdaptContext) -> None:
+    context.adapters.register_dumper(JsonText, _JsonTextDumper)
+    set_json_loads(orjson.loads, context)
+
+
+async def connect(
+    dsn: str, *, connect_timeout: int = 10
+) -> psycopg.AsyncConnection[Any]:
+    """
+    Open a connection in autocommit mode: each call of ours is one transaction.
+
+    Args:
+        dsn: A libpq connection string or URL.
+        connect_timeout: Seconds.
+
+    Raises:
+        ConnectionFailed: If the server cannot be reached or refuses us.
+    """
+    with translated_errors():
+        connection = await psycopg.AsyncConnection.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=connect_timeout,
+            application_name=APPLICATION_NAME,
+            options=SESSION_OPTIONS,
+        )
+    _set_codecs(connection)
+    return connection
+
+
+def connect_blocking(dsn: str, *, connect_timeout: int = 10) -> psycopg.Connection[Any]:
+    """Open a connection for a thread of its own; see `connect`."""
+    with translated_errors():
+        connection = psycopg.Connection.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=connect_timeout,
+            application_name=APPLICATION_NAME,
+            options=SESSION_OPTIONS,
+        )
+    _set_codecs(connection)
+    return connection
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Tell whether *error* means that the connection, not the request, is broken."""
+    if isinstance(error, (psycopg.InterfaceError, psycopg.OperationalError)):
+        # no sqlstate: the socket died; 57P01-57P03 and 08xxx: the server went away
+        state = error.sqlstate or ""
+        return not state or state.startswith("08") or state[:4] == "57P0"
+    return False
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn database errors into the library's, keeping the original as the cause."""
+    try:
+        yield
+    except psycopg.Error as error:
+        message = error.diag.message_primary or str(error)
+        known = error_for_sqlstate(error.sqlstate, message, error.diag.message_hint)
+        if known is not None:
+            raise known from error
+        if error.sqlstate in {"3F000", "42883", "42P01"}:
+            raise SchemaOutdated(
+                f"the database lacks something that the library needs: {message}",
+                hint="Run: singularity-workflow db migrate",
+            ) from error
+        if is_lost(error):
+            raise ConnectionFailed(
+                f"PostgreSQL cannot be reached: {message}",
+                hint="Check the address, and that the server runs: "
+                "singularity-workflow db status",
+            ) from error
+        raise
