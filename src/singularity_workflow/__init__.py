@@ -1,0 +1,123 @@
+"""
+Durable workflows for Python on PostgreSQL and pgmq.
+
+Everything public is here; what talks to the database loads on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from singularity_workflow.engine.async_engine import AsyncEngine
+    from singularity_workflow.engine.engine import Engine, SyncRunHandle
+    from singularity_workflow.engine.handles import RunHandle
+    from singularity_workflow.errors import (
+        ConfigurationError,
+        ConflictError,
+        ConnectionFailed,
+        DefinitionError,
+        EmbeddedServerError,
+        InternalError,
+        InvalidInput,
+        InvalidOutput,
+        InvalidSetting,
+        PgmqUnavailable,
+        RunCancelled,
+        RunError,
+        RunFailed,
+        RunNotFound,
+        RunTimeout,
+        SchemaError,
+        SchemaIncomplete,
+        SchemaOutdated,
+        SchemaTooNew,
+        SingularityError,
+        StateTransitionError,
+        StepTimeout,
+        UnsupportedIsolation,
+        WorkflowNotFound,
+    )
+    from singularity_workflow.model.context import Context
+    from singularity_workflow.model.retry import RetryPolicy
+    from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
+    from singularity_workflow.model.signals import Fail, Retry, Skip
+    from singularity_workflow.model.statuses import RunStatus, StepStatus, TaskStatus
+    from singularity_workflow.model.workflow import Workflow
+
+__all__ = [
+    "AsyncEngine",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailed",
+    "Context",
+    "DefinitionError",
+    "EmbeddedServerError",
+    "Engine",
+    "Fail",
+    "InternalError",
+    "InvalidInput",
+    "InvalidOutput",
+    "InvalidSetting",
+    "Page",
+    "PgmqUnavailable",
+    "Retry",
+    "RetryPolicy",
+    "RunCancelled",
+    "RunError",
+    "RunFailed",
+    "RunHandle",
+    "RunInfo",
+    "RunMetadata",
+    "RunNotFound",
+    "RunStatus",
+    "RunTimeout",
+    "SchemaError",
+    "SchemaIncomplete",
+    "SchemaOutdated",
+    "SchemaTooNew",
+    "SingularityError",
+    "Skip",
+    "StateTransitionError",
+    "StepStatus",
+    "StepTimeout",
+    "SyncRunHandle",
+    "TaskStatus",
+    "UnsupportedIsolation",
+    "Workflow",
+    "WorkflowNotFound",
+]
+
+# where each name comes from; its module is loaded when the name is first asked for
+_MODULES = {
+    "AsyncEngine": "engine.async_engine",
+    "Context": "model.context",
+    "Engine": "engine.engine",
+    "Fail": "model.signals",
+    "Page": "model.runs",
+    "Retry": "model.signals",
+    "RetryPolicy": "model.retry",
+    "RunHandle": "engine.handles",
+    "RunInfo": "model.runs",
+    "RunMetadata": "model.runs",
+    "RunStatus": "model.statuses",
+    "Skip": "model.signals",
+    "StepStatus": "model.statuses",
+    "SyncRunHandle": "engine.engine",
+    "TaskStatus": "model.statuses",
+    "Workflow": "model.workflow",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")
+    found: object = getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

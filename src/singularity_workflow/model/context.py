@@ -38,7 +38,7 @@ class Context:
         "workflow",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made once a task; keywords would cost time
         self,
         run_id: UUID,
         workflow: str,
@@ -75,7 +75,8 @@ class Context:
         """Whether the task should stop: its run was cancelled or its time is up."""
         return self._cancelled
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
+        """Set `cancelled`; called by the worker that runs the task."""
         self._cancelled = True
 
     def __repr__(self) -> str:

@@ -4,10 +4,10 @@ What is told about runs: metadata of one, summaries of many, and pages of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, NotRequired, TypedDict, TypeVar
+from typing import Generic, TypedDict, TypeVar
 from uuid import UUID
 
 from singularity_workflow.model.statuses import RunStatus
@@ -21,8 +21,10 @@ class RunMetadata(TypedDict):
     """
     Figures and times of one run, as `get_run_status` returns them.
 
-    `completed_steps` does not count skipped ones. `duration` is in seconds, from
-    the start to the end or, of a live run, to now.
+    `completed_steps` does not count skipped ones; `steps` has one mapping a step, in
+    the order of step numbers. `duration` is in seconds, from the start to the end or,
+    of a live run, to now. `error` is what failed the run, `reason` was given with its
+    cancellation.
     """
 
     run_id: UUID
@@ -36,17 +38,18 @@ class RunMetadata(TypedDict):
     total_tasks: int
     completed_tasks: int
     failed_tasks: int
+    started_tasks: int
+    queued_tasks: int
+    waiting_tasks: int
+    steps: Sequence[Mapping[str, object]]
     priority: int
     tags: tuple[str, ...]
     created_at: datetime
     started_at: datetime | None
-    completed_at: datetime | None
-    failed_at: datetime | None
-    cancelled_at: datetime | None
+    ended_at: datetime | None
     duration: float | None
+    reason: str | None
     error: Mapping[str, object] | None
-    input: NotRequired[object]
-    output: NotRequired[object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +66,7 @@ class RunInfo:
         tags: Its tags.
         created_at: When it was asked for.
         started_at: When it started; None while it is pending.
-        completed_at: When it completed, if it did.
-        failed_at: When it failed, if it did.
-        cancelled_at: When it was cancelled, if it was.
-        error: The error of the task that failed it.
+        ended_at: When it ended, in whatever way.
     """
 
     id: UUID
@@ -77,15 +77,7 @@ class RunInfo:
     tags: tuple[str, ...] = ()
     created_at: datetime
     started_at: datetime | None = None
-    completed_at: datetime | None = None
-    failed_at: datetime | None = None
-    cancelled_at: datetime | None = None
-    error: Mapping[str, object] | None = None
-
-    @property
-    def ended_at(self) -> datetime | None:
-        """When the run ended, in whatever way."""
-        return self.completed_at or self.failed_at or self.cancelled_at
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

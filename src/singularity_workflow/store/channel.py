@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import LiteralString
 
-__all__ = ["Channel"]
+__all__ = ["BatchRejected", "Channel"]
 
 logger = logging.getLogger(__name__)
 
 # 40P01 deadlock, 40001 serialisation, 55P03 lock timeout: the other one has won
 LOST_RACES = frozenset({"40P01", "40001", "55P03"})
 RACES_BEFORE_GIVING_UP = 10
+
+
+class BatchRejected(Exception):
+    """The server cannot store something in a batch; nothing of it took effect."""
 
 
 class Channel:
@@ -53,6 +57,7 @@ class Channel:
         Raises:
             ConnectionFailed: The server cannot be reached, or the connection broke
                 during the call, whose effect is then unknown.
+            BatchRejected: The server refused the data; nothing took effect.
         """
         async with self._lock:
             with translated_errors():
@@ -70,11 +75,13 @@ class Channel:
                 if is_lost(error):
                     await self._drop()
                     raise
+                if _is_data_error(error):
+                    raise BatchRejected(str(error).strip()) from error
                 races += 1
                 if error.sqlstate not in LOST_RACES or races >= RACES_BEFORE_GIVING_UP:
                     raise
                 logger.debug("%s: %s, trying again", self._name, error.sqlstate)
-                await asyncio.sleep(random.uniform(0, 0.01 * races))
+                await asyncio.sleep(random.uniform(0, 0.01 * races))  # noqa: S311
             except asyncio.CancelledError:
                 # the protocol may be in the middle of an answer
                 await self._drop()
@@ -90,7 +97,7 @@ class Channel:
         if connection is not None:
             await connection.close()
 
-    async def reachable(self) -> bool:
+    async def is_reachable(self) -> bool:
         """Tell whether the server answers now."""
         try:
             async with self._lock:
@@ -103,3 +110,13 @@ class Channel:
         """Close the connection; a later call opens another."""
         async with self._lock:
             await self._drop()
+
+
+def _is_data_error(error: psycopg.Error) -> bool:
+    """
+    Tell whether *error* is about a value: class 22, and 54 for limits of size.
+
+    23 is a CHECK of ours: a value that breaks an invariant would be our own defect,
+    and must stay visible as such.
+    """
+    return (error.sqlstate or "")[:2] in {"22", "54"}

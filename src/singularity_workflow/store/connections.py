@@ -25,6 +25,7 @@ from singularity_workflow.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import psycopg_pool
     from psycopg.abc import AdaptContext
 
 __all__ = [
@@ -32,7 +33,8 @@ __all__ = [
     "connect",
     "connect_blocking",
     "is_lost",
-    "prepare_session",
+    "open_pool",
+    "set_codecs",
     "translated_errors",
 ]
 
@@ -46,6 +48,11 @@ SESSION_OPTIONS = (
     "-c default_transaction_isolation=read\\ committed "
     "-c idle_in_transaction_session_timeout=60s"
 )
+
+CONNECT_TIMEOUT = 10
+
+# 42883 function, 42P01 table, 3F000 schema, 42704 type: something of ours is missing
+_MISSING = frozenset({"3F000", "42883", "42P01", "42704"})
 
 
 class JsonText(bytes):
@@ -62,53 +69,70 @@ class _JsonTextDumper(Dumper):
         return obj
 
 
-def prepare_session(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Set the codecs of a connection, also of one that the application owns."""
-    _set_codecs(connection)
-
-
-def _set_codecs(context: AdaptContext) -> None:
+def set_codecs(context: AdaptContext) -> None:
+    """Set how JSON travels, on a connection or on a single cursor."""
     context.adapters.register_dumper(JsonText, _JsonTextDumper)
     set_json_loads(orjson.loads, context)
 
 
-async def connect(
-    dsn: str, *, connect_timeout: int = 10
-) -> psycopg.AsyncConnection[Any]:
+def _session(dsn: str) -> dict[str, Any]:
+    """Return how to connect, the options that the address carries included."""
+    own = psycopg.conninfo.conninfo_to_dict(dsn)
+    options = f"{SESSION_OPTIONS} {own.get('options') or ''}".rstrip()
+    return {
+        "conninfo": dsn,
+        "autocommit": True,
+        "connect_timeout": own.get("connect_timeout", CONNECT_TIMEOUT),
+        "application_name": own.get("application_name", APPLICATION_NAME),
+        "options": options,
+    }
+
+
+async def connect(dsn: str) -> psycopg.AsyncConnection[Any]:
     """
     Open a connection in autocommit mode: each call of ours is one transaction.
 
     Args:
         dsn: A libpq connection string or URL.
-        connect_timeout: Seconds.
 
     Raises:
         ConnectionFailed: If the server cannot be reached or refuses us.
     """
     with translated_errors():
-        connection = await psycopg.AsyncConnection.connect(
-            dsn,
-            autocommit=True,
-            connect_timeout=connect_timeout,
-            application_name=APPLICATION_NAME,
-            options=SESSION_OPTIONS,
-        )
-    _set_codecs(connection)
+        connection = await psycopg.AsyncConnection.connect(**_session(dsn))
+    set_codecs(connection)
     return connection
 
 
-def connect_blocking(dsn: str, *, connect_timeout: int = 10) -> psycopg.Connection[Any]:
+def connect_blocking(dsn: str) -> psycopg.Connection[Any]:
     """Open a connection for a thread of its own; see `connect`."""
     with translated_errors():
-        connection = psycopg.Connection.connect(
-            dsn,
-            autocommit=True,
-            connect_timeout=connect_timeout,
-            application_name=APPLICATION_NAME,
-            options=SESSION_OPTIONS,
-        )
-    _set_codecs(connection)
+        connection = psycopg.Connection.connect(**_session(dsn))
+    set_codecs(connection)
     return connection
+
+
+async def open_pool(
+    dsn: str, size: int
+) -> psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
+    """Open a pool of such connections, empty until the first need."""
+    import psycopg_pool  # noqa: PLC0415 - not everybody needs ours
+
+    async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
+        set_codecs(connection)
+
+    session = _session(dsn)
+    pool = psycopg_pool.AsyncConnectionPool(
+        session.pop("conninfo"),
+        kwargs=session,
+        min_size=0,
+        max_size=size,
+        open=False,
+        configure=configure,
+        name="singularity_workflow",
+    )
+    await pool.open()
+    return pool
 
 
 def is_lost(error: psycopg.Error) -> bool:
@@ -126,11 +150,11 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        message = error.diag.message_primary or str(error)
+        message = error.diag.message_primary or str(error).strip()
         known = error_for_sqlstate(error.sqlstate, message, error.diag.message_hint)
         if known is not None:
             raise known from error
-        if error.sqlstate in {"3F000", "42883", "42P01"}:
+        if error.sqlstate in _MISSING:
             raise SchemaOutdated(
                 f"the database lacks something that the library needs: {message}",
                 hint="Run: singularity-workflow db migrate",

@@ -226,6 +226,7 @@ async def _applied(
     if row is None or not row[0]:
         return {}
     cursor = await connection.execute(sql_files.query("schema/applied"))
+    rows = await cursor.fetchall()
     return {
         (kind, name): _Applied(
             kind=kind,
@@ -235,7 +236,7 @@ async def _applied(
             library=library,
             is_complete=is_complete,
         )
-        for kind, name, number, checksum, library, is_complete in await cursor.fetchall()
+        for kind, name, number, checksum, library, is_complete in rows
     }
 
 

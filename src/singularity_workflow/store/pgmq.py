@@ -1,6 +1,8 @@
 """
-pgmq in the database: as an extension where the server offers it, else from the SQL
-that the `pgmq` package ships.
+Put pgmq into the database.
+
+As an extension where the server offers it, else from the SQL that the `pgmq` package
+ships.
 
 The package is only a carrier of SQL here. It is not imported: that would load its
 clients, and the file is all that is needed.
@@ -85,7 +87,7 @@ def _shipped_sql() -> LiteralString:
     for file in (package.files if package else None) or ():
         if file.name == "pgmq.sql" and "sql" in file.parts:
             path = cast("Path", file.locate())
-            return cast("LiteralString", path.read_text("utf-8"))
+            return cast("LiteralString", path.read_text("utf-8"))  # type: ignore[redundant-cast]
     raise PgmqUnavailable(
         "the server offers no pgmq extension, and the pgmq package ships no SQL",
         hint="pip install 'pgmq>=1.1', or install the extension on the server",

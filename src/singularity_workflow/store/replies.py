@@ -10,9 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from uuid import UUID
 
-__all__ = ["EndedRun", "HandedTask", "Reply", "TaskRef", "parse_reply"]
+__all__ = [
+    "Adoption",
+    "Beat",
+    "EndedRun",
+    "Fired",
+    "HandedTask",
+    "Reply",
+    "TaskRef",
+    "parse_adoption",
+    "parse_beat",
+    "parse_ended",
+    "parse_fired",
+    "parse_reply",
+]
 
 
 class TaskRef(NamedTuple):
@@ -83,6 +95,55 @@ class Reply:
     timer_in: float | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class Fired:
+    """
+    What firing the timers did.
+
+    Args:
+        ended: Runs whose deadline passed.
+        announced: The smallest key of the tasks that were queued.
+        next_in: Seconds until the next timer is due; None: there is none.
+    """
+
+    ended: list[EndedRun]
+    announced: int | None
+    next_in: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Beat:
+    """
+    What a heartbeat learned.
+
+    Args:
+        is_alive: False: the worker was declared lost, and needs another id.
+        gone: Attempts that are no longer this worker's.
+        swept: How many tasks that the worker did not know went back to the queue.
+    """
+
+    is_alive: bool
+    gone: list[TaskRef]
+    swept: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Adoption:
+    """
+    What adopting runs brought.
+
+    Args:
+        adopted: Run id and version of each.
+        announced: The smallest key of their queued tasks.
+        waiting: Seconds until the last silent owner is known to live or not; None:
+            no such owner is left.
+    """
+
+    adopted: list[tuple[str, int]]
+    announced: int | None
+    waiting: float | None
+
+
 def parse_reply(data: dict[str, Any]) -> Reply:
     """Build a `Reply` from the JSON that `report_tasks` and its like return."""
     work = data.get("work") or {}
@@ -90,7 +151,7 @@ def parse_reply(data: dict[str, Any]) -> Reply:
         tasks=[HandedTask._make(row) for row in work.get("tasks") or ()],
         inputs=work.get("runs") or [],
         outputs=work.get("outputs") or [],
-        ended=[EndedRun._make(row) for row in data.get("ended") or ()],
+        ended=parse_ended(data.get("ended")),
         refused=[TaskRef._make(row) for row in data.get("refused") or ()],
         deferred=[TaskRef._make(row) for row in data.get("deferred") or ()],
         announced=data.get("announced"),
@@ -100,6 +161,35 @@ def parse_reply(data: dict[str, Any]) -> Reply:
     )
 
 
-def as_uuid(run_id: str | UUID) -> UUID:
-    """Return a run id as a `UUID`, whichever way it was written."""
-    return run_id if isinstance(run_id, UUID) else UUID(run_id)
+def parse_ended(rows: Any) -> list[EndedRun]:
+    """Build the ends of runs from what `ended_reply` returns."""
+    return [EndedRun._make(row) for row in rows or ()]
+
+
+def parse_fired(data: dict[str, Any]) -> Fired:
+    """Build a `Fired` from what `fire_timers` returns."""
+    return Fired(
+        ended=parse_ended(data.get("ended")),
+        announced=data.get("announced"),
+        next_in=data.get("next"),
+    )
+
+
+def parse_beat(data: dict[str, Any]) -> Beat:
+    """Build a `Beat` from what `heartbeat` returns."""
+    return Beat(
+        is_alive=data["alive"],
+        gone=[TaskRef._make(row) for row in data.get("gone") or ()],
+        swept=data.get("swept") or 0,
+    )
+
+
+def parse_adoption(data: dict[str, Any]) -> Adoption:
+    """Build an `Adoption` from what `adopt_runs` returns."""
+    return Adoption(
+        adopted=[
+            (run_id, workflow_id) for run_id, workflow_id in data["adopted"] or ()
+        ],
+        announced=data.get("announced"),
+        waiting=data.get("waiting"),
+    )

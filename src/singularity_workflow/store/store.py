@@ -13,19 +13,31 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from singularity_workflow.store import sql_files
+from singularity_workflow.store.blocking import BlockingChannel
 from singularity_workflow.store.channel import Channel
-from singularity_workflow.store.connections import JsonText, translated_errors
-from singularity_workflow.store.replies import EndedRun, Reply, TaskRef, parse_reply
+from singularity_workflow.store.connections import JsonText
+from singularity_workflow.store.replies import (
+    Adoption,
+    Beat,
+    EndedRun,
+    Fired,
+    Reply,
+    TaskRef,
+    parse_adoption,
+    parse_beat,
+    parse_ended,
+    parse_fired,
+    parse_reply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
-    from typing import LiteralString
     from uuid import UUID
 
-    from psycopg_pool import AsyncConnectionPool
+    from singularity_workflow.store.pools import Pool
 
-__all__ = ["Store"]
+__all__ = ["HeartbeatStore", "Store"]
 
 
 class Store:
@@ -33,20 +45,21 @@ class Store:
     The database, as the engine sees it.
 
     Args:
-        dsn: For the dedicated connections.
-        pool: For everything else; borrowed, never closed here.
+        pool: For everything that has no connection of its own, which are opened
+            from its conninfo.
     """
 
-    def __init__(self, dsn: str, pool: AsyncConnectionPool[Any]) -> None:
-        self.dsn = dsn
+    def __init__(self, pool: Pool) -> None:
+        self.dsn = pool.conninfo
         self._pool = pool
-        self._hot = Channel(dsn, "tasks")
-        self._starts = Channel(dsn, "starts")
+        self._hot = Channel(self.dsn, "tasks")
+        self._starts = Channel(self.dsn, "starts")
 
     async def close(self) -> None:
-        """Close the dedicated connections."""
+        """Close the dedicated connections, and the pool if it is ours."""
         await self._hot.close()
         await self._starts.close()
+        await self._pool.close()
 
     # definitions
 
@@ -54,15 +67,19 @@ class Store:
         self, definition: Mapping[str, Any], *, force: bool = False
     ) -> dict[str, Any]:
         """Register a definition; see `register_workflow.sql`."""
-        return await self._pooled(
+        data: dict[str, Any] = await self._pooled(
             "workflows/register_workflow",
             definition=JsonText(orjson.dumps(definition)),
             force=force,
         )
+        return data
 
     async def list_workflows(self, name: str | None = None) -> list[dict[str, Any]]:
         """Return the registered versions, of one workflow or of all."""
-        return await self._pooled("workflows/list_workflows", name=name)
+        data: list[dict[str, Any]] = await self._pooled(
+            "workflows/list_workflows", name=name
+        )
+        return data
 
     # runs
 
@@ -89,12 +106,13 @@ class Store:
 
     async def run_status(self, run_id: UUID) -> dict[str, Any]:
         """Return all there is to know about one run, but its payloads."""
-        return await self._pooled("runs/run_status", run_id=run_id)
+        data: dict[str, Any] = await self._pooled("runs/run_status", run_id=run_id)
+        return data
 
     async def run_results(self, run_ids: Collection[UUID]) -> list[EndedRun]:
         """Return the ends of those of the runs that have ended."""
         rows = await self._pooled("runs/run_results", run_ids=list(run_ids))
-        return [EndedRun._make(row) for row in rows or ()]
+        return parse_ended(rows)
 
     async def list_runs(
         self,
@@ -107,7 +125,7 @@ class Store:
         limit: int,
     ) -> list[dict[str, Any]]:
         """Return runs that match, newest first."""
-        return await self._pooled(
+        data: list[dict[str, Any]] = await self._pooled(
             "runs/list_runs",
             statuses=statuses,
             workflow=workflow,
@@ -116,24 +134,28 @@ class Store:
             before=before,
             limit=limit,
         )
+        return data
 
     async def cancel_runs(
         self, run_ids: Collection[UUID], reason: str | None
     ) -> list[UUID]:
         """Cancel runs; return those that had not ended."""
-        return await self._pooled(
+        cancelled: list[UUID] = await self._pooled(
             "runs/cancel_runs", run_ids=list(run_ids), reason=reason
         )
+        return cancelled
 
     async def adopt_runs(
-        self, owner: UUID | None, workflow_ids: Collection[int], limit: int
-    ) -> dict[str, Any]:
+        self, owner: UUID | None, workflow_ids: Collection[int], limit: int = 100
+    ) -> Adoption:
         """Take over local runs whose owner is gone; see `adopt_runs.sql`."""
-        return await self._pooled(
-            "runs/adopt_runs",
-            owner=owner,
-            workflow_ids=list(workflow_ids),
-            limit=limit,
+        return parse_adoption(
+            await self._pooled(
+                "runs/adopt_runs",
+                owner=owner,
+                workflow_ids=list(workflow_ids),
+                limit=limit,
+            )
         )
 
     # tasks
@@ -214,22 +236,23 @@ class Store:
         """Queue started tasks again without counting a loss."""
         items = [
             {
-                "run": t.run_id,
-                "step": t.step_no,
-                "task": t.task_index,
-                "attempt": t.attempt,
+                "run": task.run_id,
+                "step": task.step_no,
+                "task": task.task_index,
+                "attempt": task.attempt,
             }
-            for t in tasks
+            for task in tasks
         ]
-        return await self._pooled(
+        released: int = await self._pooled(
             "tasks/release_tasks", tasks=JsonText(orjson.dumps(items))
         )
+        return released
 
     # timers and workers
 
-    async def fire_timers(self, limit: int = 500) -> dict[str, Any]:
+    async def fire_timers(self, limit: int = 500) -> Fired:
         """Do what is due; see `fire_timers.sql`."""
-        return await self._pooled("timers/fire_timers", limit=limit)
+        return parse_fired(await self._pooled("timers/fire_timers", limit=limit))
 
     async def register_worker(
         self,
@@ -258,10 +281,30 @@ class Store:
         """Mark a worker as stopped."""
         await self._pooled("workers/stop_worker", worker_id=worker_id)
 
-    async def _pooled(self, name: str, **parameters: Any) -> Any:
-        query: LiteralString = sql_files.query(name)
-        with translated_errors():
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(query, parameters)
-                row = await cursor.fetchone()
-                return row[0] if row else None
+    async def _pooled(self, query: str, /, **parameters: Any) -> Any:
+        return await self._pool.call(sql_files.query(query), parameters)
+
+
+class HeartbeatStore:
+    """The one call of the heartbeat's thread, on a connection of its own."""
+
+    def __init__(self, dsn: str) -> None:
+        self._channel = BlockingChannel(dsn)
+
+    def heartbeat(
+        self, worker_id: UUID, known: Iterable[TaskRef], *, sweep: bool
+    ) -> Beat:
+        """Renew a worker's lease; see `heartbeat.sql`."""
+        data = self._channel.call(
+            sql_files.query("workers/heartbeat"),
+            {
+                "worker_id": worker_id,
+                "known": JsonText(orjson.dumps([list(task) for task in known])),
+                "sweep": sweep,
+            },
+        )
+        return parse_beat(data)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()

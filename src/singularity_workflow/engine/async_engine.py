@@ -1,0 +1,381 @@
+"""
+The engine, for coroutines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
+
+from singularity_workflow.engine.database import Database
+from singularity_workflow.engine.handles import RunHandle
+from singularity_workflow.engine.inspection import (
+    read_cursor,
+    read_statuses,
+    to_metadata,
+    to_page,
+    to_run_id,
+)
+from singularity_workflow.engine.registry import Registered, Registration
+from singularity_workflow.engine.requests import Execution, build_request
+from singularity_workflow.engine.results import to_result
+from singularity_workflow.engine.session import Session
+from singularity_workflow.engine.settings import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_LEASE,
+    DEFAULT_POOL_SIZE,
+    read_settings,
+)
+from singularity_workflow.engine.starter import StartRequest
+from singularity_workflow.errors import (
+    ConfigurationError,
+    InvalidSetting,
+    StateTransitionError,
+)
+from singularity_workflow.model.durations import Duration
+from singularity_workflow.model.ids import IdMaker
+from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
+from singularity_workflow.model.statuses import RunStatus
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from singularity_workflow.store.replies import EndedRun
+
+__all__ = ["AsyncEngine", "RunId"]
+
+RunId: TypeAlias = UUID | str
+_LARGEST_PAGE = 1_000
+
+
+class AsyncEngine:
+    """
+    Start and watch durable workflows, and run those of this process.
+
+    Args:
+        dsn:
+            Address of the database, as a URL or a libpq string. By default
+            `SINGULARITY_WORKFLOW_DATABASE_URL`, else `DATABASE_URL`, else a real
+            PostgreSQL that is embedded (extra `[embedded]`).
+        pool:
+            The application's own psycopg pool, instead of *dsn*. It is borrowed and
+            never closed.
+        pool_size: The most connections of the pool that is opened without *pool*.
+        concurrency: The most steps that run here at once.
+        resources: What steps get by the names of their parameters: a pool, a client.
+        lease:
+            How long this process is believed to live after its last heartbeat, in
+            seconds or as a `timedelta`; at least one second. Its local runs can be
+            adopted after that.
+        migrate:
+            Whether to bring the schema up to date when connecting. By default only
+            that of the embedded server.
+
+    Raises:
+        InvalidSetting: If an argument cannot work.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        pool: object = None,
+        pool_size: int = DEFAULT_POOL_SIZE,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        resources: Mapping[str, object] | None = None,
+        lease: Duration = DEFAULT_LEASE,
+        migrate: bool | None = None,
+    ) -> None:
+        self._settings = read_settings(
+            dsn=dsn,
+            pool=pool,
+            pool_size=pool_size,
+            concurrency=concurrency,
+            resources=resources,
+            lease=lease,
+            migrate=migrate,
+        )
+        self._ids = IdMaker()
+        self._session: Session | None = None
+
+    # life
+
+    async def connect(self) -> Self:
+        """
+        Open the connections; `async with` does it too.
+
+        Raises:
+            ConnectionFailed: The server cannot be reached.
+            SchemaError: The schema is not at this library's version.
+            EmbeddedServerError: There is no address, and no server can be started.
+        """
+        if self._session is None:
+            self._session = Session(await Database.open(self._settings), self._settings)
+        return self
+
+    async def close(self) -> None:
+        """
+        Stop, and close the connections.
+
+        Steps that run are cancelled, and their tasks go back to their queue: a later
+        `recover` goes on with their runs.
+        """
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.connect()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # definitions
+
+    async def register(self, workflow: object, *, force: bool = False) -> Registration:
+        """
+        Make a workflow known to this engine and to the database.
+
+        Starting a workflow registers it too. The same shape twice is one version; a
+        changed one is a new version, and runs of the old one finish on theirs.
+
+        Args:
+            workflow: A `Workflow`, or a class, instance or module that has
+                `__workflow_steps__`.
+            force: Make this build's options current although a newer build changed
+                them: a roll-back.
+
+        Raises:
+            DefinitionError: If the definition is wrong, or its name is taken.
+        """
+        registered = await self._opened.registry.register(workflow, force=force)
+        return registered.registration
+
+    # runs
+
+    async def execute(
+        self,
+        workflow: object,
+        input: object = None,
+        *,
+        timeout: Duration | None = None,
+        max_retries: int | None = None,
+        parallel: bool = True,
+        execution: Execution = "local",
+        idempotency_key: str | None = None,
+        priority: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> dict[str, Any]:
+        """
+        Run a workflow to its end and return the outputs of its final steps by name.
+
+        Args:
+            workflow: A workflow, or the name of one that is known here.
+            input: The run's input: any JSON value, or what the workflow declares.
+            timeout: The run's deadline, in seconds or as a `timedelta`; when it
+                passes, the run is cancelled.
+            max_retries: Gives every step this many attempts more than one.
+            parallel: False: at most one task of the run at any time.
+            execution: "local": this process runs the steps. "distributed": any
+                worker that serves the workflow's queue.
+            idempotency_key: A second start with the same key is the first one's run.
+            priority: Higher goes first, from -1000 to 1000; by default what the
+                workflow says, else 0.
+            tags: Words to find the run by.
+
+        Returns:
+            The output of each final step; a skipped one's key is absent.
+
+        Raises:
+            InvalidInput: The input does not fit.
+            RunFailed: A step used up its attempts.
+            RunCancelled: The run was cancelled.
+            RunTimeout: Its deadline passed.
+            ConflictError: The key was used with another input.
+
+        Cancelling the call cancels the run.
+        """
+        session = self._opened
+        request = await self._request(
+            workflow, input, timeout=timeout, max_retries=max_retries,
+            parallel=parallel, execution=execution, idempotency_key=idempotency_key,
+            priority=priority, tags=tags,
+        )  # fmt: skip
+        starting = asyncio.ensure_future(session.start(request, execution))
+        try:
+            run_id = await asyncio.shield(starting)
+            is_ours = execution == "local" and run_id == request.run_id
+            return to_result(await session.waiters.wait(str(run_id), is_ours=is_ours))
+        except asyncio.CancelledError:
+            await session.cancel_abandoned(starting)
+            raise
+
+    async def start(
+        self,
+        workflow: object,
+        input: object = None,
+        *,
+        timeout: Duration | None = None,
+        max_retries: int | None = None,
+        parallel: bool = True,
+        execution: Execution = "local",
+        idempotency_key: str | None = None,
+        priority: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> RunHandle:
+        """
+        Start a run and return its handle at once.
+
+        Args:
+            workflow: As of `execute`, like all others.
+            input: The run's input.
+            timeout: The run's deadline.
+            max_retries: Attempts beyond the first.
+            parallel: False: at most one task at any time.
+            execution: "local" or "distributed".
+            idempotency_key: The same key is the same run.
+            priority: Higher goes first.
+            tags: Words to find the run by.
+
+        Raises:
+            InvalidInput: The input does not fit.
+            ConflictError: The key was used with another input.
+        """
+        session = self._opened
+        request = await self._request(
+            workflow, input, timeout=timeout, max_retries=max_retries,
+            parallel=parallel, execution=execution, idempotency_key=idempotency_key,
+            priority=priority, tags=tags,
+        )  # fmt: skip
+        run_id = await session.start(request, execution)
+        is_ours = execution == "local" and run_id == request.run_id
+        return RunHandle(self, run_id, is_ours=is_ours)
+
+    async def recover(self, *workflows: object, wait: bool = True) -> list[RunHandle]:
+        """
+        Adopt local runs whose process is gone, and go on with them here.
+
+        Args:
+            workflows: The workflows whose runs are meant; by default all that this
+                engine knows.
+            wait: Whether to wait until every silent owner is known to live or to be
+                gone, which takes its lease at most.
+
+        Returns:
+            The adopted runs.
+        """
+        session = self._opened
+        for workflow in workflows:
+            await session.registry.resolve(workflow)
+        run_ids = await session.recover(workflows, wait=wait)
+        return [RunHandle(self, run_id, is_ours=True) for run_id in run_ids]
+
+    def get_handle(self, run_id: RunId) -> RunHandle:
+        """Return a handle of a run that was started anywhere."""
+        return RunHandle(self, to_run_id(run_id), is_ours=False)
+
+    async def get_run_status(self, run_id: RunId) -> tuple[RunStatus, RunMetadata]:
+        """
+        Return where a run is, with its figures.
+
+        Raises:
+            RunNotFound: If there is no such run.
+        """
+        return to_metadata(await self._opened.store.run_status(to_run_id(run_id)))
+
+    async def list_workflow_runs(
+        self,
+        *,
+        status: RunStatus | str | Iterable[RunStatus | str] | None = None,
+        workflow: str | None = None,
+        tags: Iterable[str] | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[RunInfo]:
+        """
+        Return a page of runs, newest first.
+
+        Args:
+            status: Only these statuses.
+            workflow: Only runs of the workflow of this name.
+            tags: Only runs that have all of these.
+            since: Only runs created at this time or later.
+            limit: The most runs a page, from 1 to 1,000.
+            cursor: `next_cursor` of the page before.
+
+        Raises:
+            InvalidSetting: If an argument cannot be.
+        """
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise InvalidSetting(f"limit must be an integer, got {limit!r}")
+        if not 1 <= limit <= _LARGEST_PAGE:
+            raise InvalidSetting(
+                f"limit must be from 1 to {_LARGEST_PAGE}, got {limit}"
+            )
+        rows = await self._opened.store.list_runs(
+            statuses=read_statuses(status),
+            workflow=workflow,
+            tags=None if tags is None else list(tags),
+            since=since,
+            before=read_cursor(cursor),
+            limit=limit + 1,
+        )
+        return to_page(rows, limit)
+
+    async def cancel_workflow_run(
+        self, run_id: RunId, *, reason: str | None = None
+    ) -> None:
+        """
+        Cancel a run: what is queued never starts, what runs here is stopped.
+
+        Args:
+            run_id: The run.
+            reason: Why, in words for people.
+
+        Raises:
+            RunNotFound: If there is no such run.
+            StateTransitionError: If it has ended.
+        """
+        run = to_run_id(run_id)
+        if await self._opened.cancel(run, reason):
+            return
+        status, _ = await self.get_run_status(run)
+        raise StateTransitionError(
+            f"run {run} cannot be cancelled: it is {status}", run_id=run
+        )
+
+    # inside
+
+    async def _request(
+        self, workflow: object, value: object, **options: Any
+    ) -> StartRequest:
+        registered: Registered = await self._opened.registry.resolve(workflow)
+        return build_request(self._ids.new_id(), registered, value, **options)
+
+    async def _wait(self, run_id: UUID, *, is_ours: bool) -> EndedRun:
+        return await self._opened.waiters.wait(str(run_id), is_ours=is_ours)
+
+    @property
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise ConfigurationError(
+                "the engine is not connected",
+                hint="Use `async with AsyncEngine(...) as engine`, or connect() first.",
+            )
+        return self._session
+
+    def __repr__(self) -> str:
+        state = "closed" if self._session is None else "connected"
+        return f"<{type(self).__name__} {state}>"

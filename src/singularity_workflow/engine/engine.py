@@ -1,0 +1,251 @@
+"""
+The engine, for blocking code: `AsyncEngine` on an event loop of its own thread.
+
+Every method has the signature of its twin, which a test compares, and does nothing but
+call it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from singularity_workflow.engine.async_engine import AsyncEngine, RunId
+from singularity_workflow.engine.handles import RunHandle
+from singularity_workflow.engine.portal import Portal
+from singularity_workflow.engine.registry import Registration
+from singularity_workflow.engine.requests import Execution
+from singularity_workflow.engine.settings import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_LEASE,
+    DEFAULT_POOL_SIZE,
+)
+from singularity_workflow.errors import ConfigurationError
+from singularity_workflow.model.durations import Duration
+from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
+from singularity_workflow.model.statuses import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Self, TypeVar
+
+    _T = TypeVar("_T")
+
+__all__ = ["Engine", "SyncRunHandle"]
+
+
+class SyncRunHandle:
+    """
+    A run that was started, or adopted; made by an `Engine`. See `RunHandle`.
+
+    .. versionadded:: 0.1
+    """
+
+    __slots__ = ("_engine", "_handle")
+
+    def __init__(self, engine: Engine, handle: RunHandle) -> None:
+        self._engine = engine
+        self._handle = handle
+
+    @property
+    def id(self) -> UUID:
+        """The run's id."""
+        return self._handle.id
+
+    def result(self, timeout: Duration | None = None) -> dict[str, Any]:
+        """Wait for the end of the run; see `RunHandle.result`."""
+        return self._engine._call(self._handle.result(timeout))
+
+    def status(self) -> tuple[RunStatus, RunMetadata]:
+        """Return where the run is; see `RunHandle.status`."""
+        return self._engine._call(self._handle.status())
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel the run; see `RunHandle.cancel`."""
+        self._engine._call(self._handle.cancel(reason))
+
+    def __repr__(self) -> str:
+        return f"<SyncRunHandle {self.id}>"
+
+
+class Engine:
+    """
+    Start and watch durable workflows from blocking code; see `AsyncEngine`.
+
+    Coroutine steps run on the engine's own loop, plain functions in threads.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        pool: object = None,
+        pool_size: int = DEFAULT_POOL_SIZE,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        resources: Mapping[str, object] | None = None,
+        lease: Duration = DEFAULT_LEASE,
+        migrate: bool | None = None,
+    ) -> None:
+        self._engine = AsyncEngine(
+            dsn,
+            pool=pool,
+            pool_size=pool_size,
+            concurrency=concurrency,
+            resources=resources,
+            lease=lease,
+            migrate=migrate,
+        )
+        self._portal: Portal | None = None
+
+    def connect(self) -> Self:
+        """Open the connections; see `AsyncEngine.connect`."""
+        if self._portal is None:
+            self._portal = Portal()
+            try:
+                self._portal.call(self._engine.connect())
+            except BaseException:
+                self._stop_portal()
+                raise
+        return self
+
+    def close(self) -> None:
+        """Stop, and close the connections; see `AsyncEngine.close`."""
+        if self._portal is not None:
+            try:
+                self._portal.call(self._engine.close())
+            finally:
+                self._stop_portal()
+
+    def __enter__(self) -> Self:
+        return self.connect()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def register(self, workflow: object, *, force: bool = False) -> Registration:
+        """Make a workflow known; see `AsyncEngine.register`."""
+        return self._call(self._engine.register(workflow, force=force))
+
+    def execute(
+        self,
+        workflow: object,
+        input: object = None,
+        *,
+        timeout: Duration | None = None,
+        max_retries: int | None = None,
+        parallel: bool = True,
+        execution: Execution = "local",
+        idempotency_key: str | None = None,
+        priority: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> dict[str, Any]:
+        """Run a workflow to its end; see `AsyncEngine.execute`."""
+        return self._call(
+            self._engine.execute(
+                workflow,
+                input,
+                timeout=timeout,
+                max_retries=max_retries,
+                parallel=parallel,
+                execution=execution,
+                idempotency_key=idempotency_key,
+                priority=priority,
+                tags=tags,
+            )
+        )
+
+    def start(
+        self,
+        workflow: object,
+        input: object = None,
+        *,
+        timeout: Duration | None = None,
+        max_retries: int | None = None,
+        parallel: bool = True,
+        execution: Execution = "local",
+        idempotency_key: str | None = None,
+        priority: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> SyncRunHandle:
+        """Start a run and return its handle; see `AsyncEngine.start`."""
+        handle = self._call(
+            self._engine.start(
+                workflow,
+                input,
+                timeout=timeout,
+                max_retries=max_retries,
+                parallel=parallel,
+                execution=execution,
+                idempotency_key=idempotency_key,
+                priority=priority,
+                tags=tags,
+            )
+        )
+        return SyncRunHandle(self, handle)
+
+    def recover(self, *workflows: object, wait: bool = True) -> list[SyncRunHandle]:
+        """Adopt local runs whose process is gone; see `AsyncEngine.recover`."""
+        handles = self._call(self._engine.recover(*workflows, wait=wait))
+        return [SyncRunHandle(self, handle) for handle in handles]
+
+    def get_handle(self, run_id: RunId) -> SyncRunHandle:
+        """Return a handle of a run that was started anywhere."""
+        return SyncRunHandle(self, self._engine.get_handle(run_id))
+
+    def get_run_status(self, run_id: RunId) -> tuple[RunStatus, RunMetadata]:
+        """Return where a run is; see `AsyncEngine.get_run_status`."""
+        return self._call(self._engine.get_run_status(run_id))
+
+    def list_workflow_runs(
+        self,
+        *,
+        status: RunStatus | str | Iterable[RunStatus | str] | None = None,
+        workflow: str | None = None,
+        tags: Iterable[str] | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[RunInfo]:
+        """Return a page of runs; see `AsyncEngine.list_workflow_runs`."""
+        return self._call(
+            self._engine.list_workflow_runs(
+                status=status,
+                workflow=workflow,
+                tags=tags,
+                since=since,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def cancel_workflow_run(self, run_id: RunId, *, reason: str | None = None) -> None:
+        """Cancel a run; see `AsyncEngine.cancel_workflow_run`."""
+        self._call(self._engine.cancel_workflow_run(run_id, reason=reason))
+
+    def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        if self._portal is None:
+            coroutine.close()
+            raise ConfigurationError(
+                "the engine is not connected",
+                hint="Use `with Engine(...) as engine`, or connect() first.",
+            )
+        return self._portal.call(coroutine)
+
+    def _stop_portal(self) -> None:
+        portal, self._portal = self._portal, None
+        if portal is not None:
+            portal.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._portal is None else "connected"
+        return f"<Engine {state}>"

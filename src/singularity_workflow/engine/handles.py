@@ -1,0 +1,95 @@
+"""
+One run, in the hands of the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from singularity_workflow.engine.results import to_result
+from singularity_workflow.errors import InvalidSetting, RunTimeout
+from singularity_workflow.model.durations import Duration, to_duration
+
+if TYPE_CHECKING:
+    from singularity_workflow.engine.async_engine import AsyncEngine
+    from singularity_workflow.model.runs import RunMetadata
+    from singularity_workflow.model.statuses import RunStatus
+
+__all__ = ["RunHandle", "read_duration"]
+
+
+class RunHandle:
+    """
+    A run that was started, or adopted; made by an `AsyncEngine`.
+
+    Args:
+        engine: The engine it was made by.
+        run_id: The run.
+        is_ours: Whether the engine runs it itself.
+
+    .. versionadded:: 0.1
+    """
+
+    __slots__ = ("_engine", "_is_ours", "id")
+
+    def __init__(self, engine: AsyncEngine, run_id: UUID, *, is_ours: bool) -> None:
+        self.id = run_id
+        self._engine = engine
+        self._is_ours = is_ours
+
+    async def result(self, timeout: Duration | None = None) -> dict[str, Any]:
+        """
+        Wait for the end of the run and return its outputs by final step.
+
+        Args:
+            timeout: How long to wait, in seconds or as a `timedelta`; None waits
+                until the run ends. The run goes on when the wait is over.
+
+        Raises:
+            RunFailed: A step used up its attempts.
+            RunCancelled: It was cancelled.
+            RunTimeout: The wait took longer than *timeout*, or its deadline passed.
+            RunNotFound: There is no such run: its start was not committed.
+        """
+        limit = read_duration("timeout", timeout)
+        waiting = self._engine._wait(self.id, is_ours=self._is_ours)
+        if limit is None:
+            return to_result(await waiting)
+        try:
+            end = await asyncio.wait_for(waiting, limit.total_seconds())
+        except TimeoutError:
+            raise RunTimeout(
+                f"run {self.id} has not ended within {limit.total_seconds():g} s",
+                hint="It goes on; call result() again, or cancel it.",
+                run_id=self.id,
+            ) from None
+        return to_result(end)
+
+    async def status(self) -> tuple[RunStatus, RunMetadata]:
+        """Return where the run is, and its figures; as `get_run_status`."""
+        return await self._engine.get_run_status(self.id)
+
+    async def cancel(self, reason: str | None = None) -> None:
+        """Cancel the run; as `cancel_workflow_run`."""
+        await self._engine.cancel_workflow_run(self.id, reason=reason)
+
+    def __repr__(self) -> str:
+        return f"<RunHandle {self.id}>"
+
+
+def read_duration(name: str, value: Duration | None) -> timedelta | None:
+    """
+    Return a length of time that a caller gave.
+
+    Raises:
+        InvalidSetting: If it is none, or negative.
+    """
+    if value is None:
+        return None
+    try:
+        return to_duration(value)
+    except ValueError as error:
+        raise InvalidSetting(f"{name} {error}") from None

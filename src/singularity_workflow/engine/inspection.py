@@ -1,0 +1,151 @@
+"""
+What there is to know about runs, read from the database.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from singularity_workflow.errors import InvalidSetting
+from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
+from singularity_workflow.model.statuses import RunStatus
+
+__all__ = ["read_cursor", "read_statuses", "to_metadata", "to_page", "to_run_id"]
+
+_PREFIX: Final = b"r1:"
+
+
+def to_run_id(value: UUID | str) -> UUID:
+    """
+    Return a run id, whichever way it was written.
+
+    Raises:
+        InvalidSetting: If it is no uuid.
+    """
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidSetting(
+            f"{value!r} is not a run id",
+            hint="Run ids are uuids, such as handle.id or RunInfo.id.",
+        ) from None
+
+
+def to_metadata(data: Mapping[str, Any]) -> tuple[RunStatus, RunMetadata]:
+    """Return what `run_status` told, in the types of the API."""
+    status = RunStatus(data["status"])
+    started, ended = _time(data["started_at"]), _time(data["ended_at"])
+    duration = None
+    if started is not None:
+        duration = ((ended or datetime.now(UTC)) - started).total_seconds()
+    created = _time(data["created_at"])
+    assert created is not None
+    return status, RunMetadata(
+        run_id=UUID(data["run_id"]),
+        workflow=data["workflow"],
+        version=data["version"],
+        status=status,
+        total_steps=data["total_steps"],
+        completed_steps=data["completed_steps"],
+        skipped_steps=data["skipped_steps"],
+        failed_steps=data["failed_steps"],
+        total_tasks=data["total_tasks"],
+        completed_tasks=data["completed_tasks"],
+        failed_tasks=data["failed_tasks"],
+        started_tasks=data["started_tasks"],
+        queued_tasks=data["queued_tasks"],
+        waiting_tasks=data["waiting_tasks"],
+        steps=data["steps"] or [],
+        priority=data["priority"],
+        tags=tuple(data["tags"]),
+        created_at=created,
+        started_at=started,
+        ended_at=ended,
+        duration=duration,
+        reason=data["reason"],
+        error=data["error"],
+    )
+
+
+def to_page(rows: list[dict[str, Any]], limit: int) -> Page[RunInfo]:
+    """
+    Return a page of at most *limit* runs.
+
+    Args:
+        rows: One more than the page holds, if there is a next page.
+        limit: Runs a page.
+    """
+    items = [_to_info(row) for row in rows[:limit]]
+    has_more = len(rows) > limit
+    return Page(items, _to_cursor(items[-1].id) if has_more else None)
+
+
+def read_cursor(cursor: str | None) -> UUID | None:
+    """
+    Return the run that a page ended with.
+
+    Raises:
+        InvalidSetting: If it is no cursor that a page gave.
+    """
+    if cursor is None:
+        return None
+    try:
+        data = base64.urlsafe_b64decode(cursor.encode())
+        run_id = UUID(bytes=data.removeprefix(_PREFIX))
+    except (ValueError, AttributeError):
+        data, run_id = b"", UUID(int=0)
+    if not data.startswith(_PREFIX):
+        raise InvalidSetting(
+            f"{cursor!r} is not a cursor", hint="Pass the next_cursor of a page."
+        )
+    return run_id
+
+
+def read_statuses(value: str | Iterable[str] | None) -> list[str] | None:
+    """
+    Return the statuses that are asked for, None for all.
+
+    Raises:
+        InvalidSetting: If one of them is no status of runs.
+    """
+    if value is None:
+        return None
+    wanted = [value] if isinstance(value, str) else list(value)
+    known = [status.value for status in RunStatus]
+    for one in wanted:
+        if one not in known:
+            raise InvalidSetting(
+                f"{one!r} is not a status of runs",
+                hint=f"The statuses are {', '.join(known)}.",
+            )
+    return [str(RunStatus(one)) for one in wanted]
+
+
+def _to_cursor(run_id: UUID) -> str:
+    return base64.urlsafe_b64encode(_PREFIX + run_id.bytes).decode()
+
+
+def _to_info(row: Mapping[str, Any]) -> RunInfo:
+    created = _time(row["created_at"])
+    assert created is not None
+    return RunInfo(
+        id=UUID(row["id"]),
+        workflow=row["workflow"],
+        version=row["version"],
+        status=RunStatus(row["status"]),
+        priority=row["priority"],
+        tags=tuple(row["tags"]),
+        created_at=created,
+        started_at=_time(row["started_at"]),
+        ended_at=_time(row["ended_at"]),
+    )
+
+
+def _time(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)

@@ -1,0 +1,162 @@
+"""
+The workflows that one engine knows, and the versions that the database made of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from singularity_workflow.errors import DefinitionError, WorkflowNotFound
+from singularity_workflow.model.compiled import CompiledWorkflow
+from singularity_workflow.model.names import did_you_mean
+from singularity_workflow.model.workflow import Workflow
+from singularity_workflow.worker.catalog import Catalog
+
+__all__ = ["Registered", "Registration", "Registry", "RegistryStore"]
+
+
+class RegistryStore(Protocol):
+    """The one call that this module makes."""
+
+    async def register_workflow(
+        self, definition: dict[str, object], *, force: bool = False
+    ) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """
+    What registering a workflow did.
+
+    Args:
+        workflow: Its name.
+        version: Hash of its shape.
+        outcome: "compiled": this version is new; "verified": it was there already.
+    """
+
+    workflow: str
+    version: str
+    outcome: Literal["compiled", "verified"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """
+    A version of a workflow, known to this engine and to the database.
+
+    Args:
+        workflow_id: The version's number in the database.
+        registration: What the caller of `register` is told.
+        compiled: How it runs.
+    """
+
+    workflow_id: int
+    registration: Registration
+    compiled: CompiledWorkflow
+
+
+class Registry:
+    """
+    Workflows by source and by name.
+
+    Args:
+        store: Where versions are registered.
+        catalog: Told of each version that can be run here.
+        resources: Names of the resources that steps may take.
+    """
+
+    def __init__(
+        self, store: RegistryStore, catalog: Catalog, resources: Collection[str]
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._resources = frozenset(resources)
+        self._workflows: dict[str, Workflow] = {}
+        self._known: dict[str, Registered] = {}
+        self._lock = asyncio.Lock()
+
+    async def resolve(self, source: object) -> Registered:
+        """
+        Return the version that *source* stands for, registered if need be.
+
+        Args:
+            source: A workflow, what describes one, or the name of one that is known.
+
+        Raises:
+            DefinitionError: If it is none, or another object has its name.
+            WorkflowNotFound: If nothing of this name is known here.
+        """
+        workflow = self._find(source)
+        known = self._known.get(workflow.name)
+        if known is not None and known.compiled.definition is workflow.definition:
+            return known
+        return await self.register(workflow)
+
+    async def register(self, source: object, *, force: bool = False) -> Registered:
+        """
+        Register the workflow with the database, whether or not that was done before.
+
+        Args:
+            source: As of `resolve`.
+            force: Make this version the latest and its options current, although a
+                newer one was registered since.
+        """
+        workflow = self._find(source)
+        async with self._lock:
+            known = self._known.get(workflow.name)
+            definition = workflow.definition
+            if known and known.compiled.definition is definition and not force:
+                return known
+            compiled = workflow.compile(self._resources)
+            data = await self._store.register_workflow(
+                compiled.definition.to_json(), force=force
+            )
+            registered = Registered(
+                workflow_id=data["workflow_id"],
+                registration=Registration(
+                    workflow=workflow.name,
+                    version=data["version"],
+                    outcome=data["outcome"],
+                ),
+                compiled=compiled,
+            )
+            self._catalog.add(registered.workflow_id, compiled)
+            self._known[workflow.name] = registered
+        return registered
+
+    def is_known(self, name: str) -> bool:
+        """Tell whether a workflow of this name is known here."""
+        return name in self._workflows
+
+    def _find(self, source: object) -> Workflow:
+        if isinstance(source, str):
+            return self._find_by_name(source)
+        if isinstance(source, Workflow):
+            return self._remember(source)
+        for workflow in self._workflows.values():
+            if workflow.source is source:
+                return workflow
+        return self._remember(Workflow.from_object(source))
+
+    def _remember(self, workflow: Workflow) -> Workflow:
+        known = self._workflows.setdefault(workflow.name, workflow)
+        if known is not workflow:
+            raise DefinitionError(
+                f"two different workflows are called {workflow.name!r}: "
+                f"{known.source!r} and {workflow.source!r}",
+                hint="Give one of them another name, or use one object for both.",
+            )
+        return workflow
+
+    def _find_by_name(self, name: str) -> Workflow:
+        try:
+            return self._workflows[name]
+        except KeyError:
+            raise WorkflowNotFound(
+                f"no workflow {name!r} is known to this engine",
+                hint=did_you_mean(name, self._workflows)
+                or "Register it first: engine.register(workflow).",
+            ) from None

@@ -1,0 +1,217 @@
+"""
+Start runs in natural batches.
+
+Those that are asked for while a call is under way go with the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol
+from uuid import UUID
+
+import orjson
+
+from singularity_workflow.errors import (
+    ConnectionFailed,
+    InvalidInput,
+    SingularityError,
+)
+from singularity_workflow.model.compiled import CompiledWorkflow
+from singularity_workflow.model.json_codec import decode_json
+from singularity_workflow.store.channel import BatchRejected
+from singularity_workflow.store.replies import Reply
+from singularity_workflow.worker.dispatcher import Dispatcher
+
+__all__ = ["StartRequest", "StartStore", "Starter"]
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_BATCH: Final = 500
+_TRIES: Final = 6
+_FIRST_PAUSE: Final = 0.1
+
+
+@dataclass(slots=True, kw_only=True)
+class StartRequest:
+    """
+    One run to be started.
+
+    Args:
+        run_id: Its id; a repeated request with the same one starts nothing anew.
+        workflow_id: The version.
+        workflow: The same, ready to run.
+        input: Its input as JSON.
+        priority: Higher goes first; None: as the workflow says.
+        is_serial: At most one of its tasks at a time.
+        max_attempts: Of each of its tasks, instead of what the steps say.
+        timeout: How long it may take, None: as the workflow says.
+        tags: To find it by.
+        idempotency_key: A second request with the same key is the first one's run.
+    """
+
+    run_id: UUID
+    workflow_id: int
+    workflow: CompiledWorkflow
+    input: bytes
+    priority: int | None = None
+    is_serial: bool = False
+    max_attempts: int | None = None
+    timeout: timedelta | None = None
+    tags: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+
+    def to_item(self) -> dict[str, object]:
+        """Return the request as `start_runs` takes it."""
+        item: dict[str, object] = {
+            "id": str(self.run_id),
+            "workflow_id": self.workflow_id,
+            "input": orjson.Fragment(self.input),
+        }
+        if self.priority is not None:
+            item["priority"] = self.priority
+        if self.is_serial:
+            item["serial"] = True
+        if self.max_attempts is not None:
+            item["max_attempts"] = self.max_attempts
+        if self.timeout is not None:
+            item["timeout"] = self.timeout.total_seconds()
+        if self.tags:
+            item["tags"] = list(self.tags)
+        if self.idempotency_key is not None:
+            item["key"] = self.idempotency_key
+        return item
+
+
+class StartStore(Protocol):
+    """The one call that this module makes."""
+
+    async def start_runs(
+        self, requests: bytes, *, owner: UUID | None, slots: int
+    ) -> tuple[list[tuple[str, str, bool]], Reply]: ...
+
+
+_Waiting = tuple[StartRequest, "asyncio.Future[UUID]"]
+
+
+class Starter:
+    """
+    Start the local runs of a worker.
+
+    Args:
+        store: Where runs are started.
+        dispatcher: Who takes what is handed over.
+    """
+
+    def __init__(self, store: StartStore, dispatcher: Dispatcher) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._waiting: deque[_Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, request: StartRequest) -> UUID:
+        """
+        Return the id of the run that *request* started, or had started before.
+
+        Raises:
+            InvalidInput: The input lacks the elements of a root map.
+            ConflictError: Its key was used with another input.
+            ConnectionFailed: The server cannot be reached.
+        """
+        future: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work(), name="swf-starter")
+        return await future
+
+    async def close(self) -> None:
+        """Refuse what was not started yet."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        while self._waiting:
+            self._waiting.popleft()[1].cancel()
+
+    async def _work(self) -> None:
+        while self._waiting:
+            count = min(len(self._waiting), _LARGEST_BATCH)
+            batch = [self._waiting.popleft() for _ in range(count)]
+            batch = [one for one in batch if not one[1].cancelled()]
+            try:
+                await self._start_batch(batch)
+            except asyncio.CancelledError:
+                for _, future in batch:
+                    future.cancel()
+                raise
+
+    async def _start_batch(self, batch: Sequence[_Waiting]) -> None:
+        """Start all, or find out which one is to blame and start the others."""
+        if not batch:
+            return
+        try:
+            started = await self._call([request for request, _ in batch])
+        except (SingularityError, BatchRejected) as error:
+            if len(batch) > 1 and not isinstance(error, ConnectionFailed):
+                for one in batch:
+                    await self._start_batch([one])
+                return
+            _fail(batch, error)
+        except Exception as error:
+            _fail(batch, error)
+        else:
+            for request, future in batch:
+                if not future.done():
+                    future.set_result(started[str(request.run_id)])
+
+    async def _call(self, requests: Sequence[StartRequest]) -> dict[str, UUID]:
+        dispatcher = self._dispatcher
+        ids = [str(request.run_id) for request in requests]
+        for request, run_id in zip(requests, ids, strict=True):
+            dispatcher.memory.add_run(
+                run_id, request.workflow, decode_json(request.input)
+            )
+        try:
+            answers = await self._call_until_reached(requests)
+        finally:
+            dispatcher.memory.forget_idle(ids)
+        return {asked: UUID(got) for asked, got, _ in answers}
+
+    async def _call_until_reached(
+        self, requests: Sequence[StartRequest]
+    ) -> list[tuple[str, str, bool]]:
+        """Call again after a lost connection: the ids make it the same request."""
+        data = orjson.dumps([request.to_item() for request in requests])
+        pause = _FIRST_PAUSE
+        for attempt in range(1, _TRIES + 1):
+            slots = self._dispatcher.reserve(2 * len(requests))
+            try:
+                answers, reply = await self._store.start_runs(
+                    data, owner=self._dispatcher.worker_id, slots=slots
+                )
+                self._dispatcher.absorb(reply)
+            except ConnectionFailed as error:
+                if attempt == _TRIES:
+                    raise
+                logger.warning("starting runs failed, trying again: %s", error.message)
+            else:
+                return answers
+            finally:
+                self._dispatcher.unreserve(slots)
+            await asyncio.sleep(pause)
+            pause *= 2
+        raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    if isinstance(error, BatchRejected):
+        error = InvalidInput(f"PostgreSQL cannot store the input: {error}")
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

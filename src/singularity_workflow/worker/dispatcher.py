@@ -1,0 +1,425 @@
+"""
+The hot loop: report what has ended, take what comes next, and run it.
+
+While one call is under way, tasks go on ending; the next call takes all of them. So
+batches are as large as the load makes them, and a lonely task never waits for others.
+Each call hands over what follows from it, and fills what slots are left from the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final, Protocol
+from uuid import UUID
+
+from singularity_workflow.errors import ConnectionFailed
+from singularity_workflow.model.context import Context
+from singularity_workflow.store.channel import BatchRejected
+from singularity_workflow.store.replies import EndedRun, Reply, TaskRef
+from singularity_workflow.worker.catalog import Catalog
+from singularity_workflow.worker.memory import RunMemory
+from singularity_workflow.worker.outcome import Outcome, encode_batch
+from singularity_workflow.worker.runner import Job, Runner
+from singularity_workflow.worker.waiters import Waiters
+
+__all__ = ["Dispatcher", "TaskStore"]
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_BATCH: Final = 500
+_DEFERRALS_BEFORE_WAITING: Final = 3
+_IDLE_POLL: Final = 2.0
+_FULL_SCAN: Final = 5.0
+_LAST_BACKOFF: Final = 2.0
+
+
+class TaskStore(Protocol):
+    """The calls that this module makes."""
+
+    async def report_tasks(
+        self,
+        worker_id: UUID,
+        batch: bytes,
+        queues: Sequence[str],
+        *,
+        slots: int = 0,
+        claim: bool = False,
+        low: int = 0,
+        max_key: int | None = None,
+        wanted: Sequence[UUID] = (),
+        known_maps: Sequence[str] = (),
+    ) -> Reply: ...
+
+    async def report_alone(
+        self, worker_id: UUID, batch: bytes, wanted: Sequence[UUID]
+    ) -> Reply: ...
+
+    async def release_tasks(self, tasks: Sequence[TaskRef]) -> int: ...
+
+
+class Dispatcher:
+    """
+    Keep a worker's slots full.
+
+    Args:
+        store: Where tasks come from and go to.
+        worker_id: Who we are.
+        queues: The queues that are served.
+        concurrency: The most tasks that run at once.
+        catalog: What can be run.
+        runner: What runs it.
+        waiters: Who is told of the ends of runs.
+        on_timer: Told when a timer is due sooner than was known, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: TaskStore,
+        worker_id: UUID,
+        queues: Sequence[str],
+        concurrency: int,
+        catalog: Catalog,
+        runner: Runner,
+        waiters: Waiters,
+        on_timer: Callable[[float], None],
+    ) -> None:
+        self.worker_id = worker_id
+        self.queues = list(queues)
+        self.memory = RunMemory()
+        self._store = store
+        self._concurrency = concurrency
+        self._catalog = catalog
+        self._runner = runner
+        self._waiters = waiters
+        self._on_timer = on_timer
+        self._running: dict[TaskRef, Job] = {}
+        self._ended: deque[Outcome] = deque()
+        self._reported: dict[TaskRef, Outcome] = {}
+        self._lone: dict[TaskRef, asyncio.Task[None]] = {}
+        self._reserved = 0
+        self._wake = asyncio.Event()
+        self._queue = _QueueView()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._backoff = 0.0
+
+    # from outside
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._loop_task = asyncio.create_task(self._work(), name="swf-dispatcher")
+
+    def announce(self, key: int | None) -> None:
+        """Take note that messages may wait, from *key* on; None: from anywhere."""
+        self._queue.announce(key)
+        self._wake.set()
+
+    def reserve(self, wanted: int) -> int:
+        """Keep up to *wanted* slots for tasks that another call brings."""
+        free = max(0, min(wanted, self._free_slots()))
+        self._reserved += free
+        return free
+
+    def unreserve(self, slots: int) -> None:
+        """Give slots back that were reserved."""
+        self._reserved -= slots
+        if self._queue.may_have_messages:
+            self._wake.set()
+
+    def known_tasks(self) -> list[TaskRef]:
+        """Return every attempt that is here: running, ended or being reported."""
+        # called from the heartbeat's thread: each list() is one step for the loop
+        ended = [outcome.task for outcome in list(self._ended)]
+        return [*self._running, *ended, *self._reported, *self._lone]
+
+    def lose(self, tasks: Sequence[TaskRef]) -> None:
+        """Stop attempts that are no longer ours."""
+        for ref in tasks:
+            job = self._running.get(ref)
+            if job is not None:
+                logger.info(
+                    "stopping %s: it is not ours any more",
+                    job.context,
+                    extra={"run_id": ref.run_id, "step": job.step.name},
+                )
+                job.stop()
+
+    def stop_runs(self, run_ids: Sequence[str]) -> None:
+        """Stop what runs here of runs that have ended."""
+        ended = set(run_ids)
+        self.lose([ref for ref in self._running if ref.run_id in ended])
+
+    async def close(self) -> None:
+        """Stop, report what has ended, and give the rest back to its queue."""
+        self._is_closing = True
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop_task
+        unfinished = list(self._running)
+        jobs = [job.task for job in self._running.values() if job.task is not None]
+        for job in list(self._running.values()):
+            job.stop()
+        if jobs:
+            await asyncio.wait(jobs, timeout=1.0)
+        self._ended.extendleft(self._reported.values())
+        self._reported = {}
+        with contextlib.suppress(ConnectionFailed):
+            while self._ended:
+                await self._exchange()
+            if unfinished:
+                await self._store.release_tasks(unfinished)
+        if self._lone:
+            await asyncio.wait(self._lone.values(), timeout=1.0)
+
+    def absorb(self, reply: Reply) -> None:
+        """Do what a reply says: wake waiters, run tasks, remember the queue's state."""
+        for run_id, workflow_id, value in reply.inputs:
+            workflow = self._catalog.get(workflow_id)
+            if workflow is not None:
+                self.memory.add_run(run_id, workflow, value)
+        if reply.tasks:
+            self._start_tasks(reply)
+        if reply.ended:
+            self.absorb_ended(reply.ended)
+        if reply.announced is not None:
+            self.announce(reply.announced)
+        if reply.timer_in is not None:
+            self._on_timer(reply.timer_in)
+
+    def absorb_ended(self, ended: Sequence[EndedRun]) -> None:
+        """Wake who waits for these runs, and stop what still runs of them."""
+        self._waiters.tell(ended)
+        if broken := [end.run_id for end in ended if end.status != "completed"]:
+            self.stop_runs(broken)
+
+    # the loop
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), _IDLE_POLL)
+            except TimeoutError:
+                self._queue.announce(None)
+            self._wake.clear()
+            while self._ended or self._can_claim():
+                await self._exchange_or_back_off()
+
+    async def _exchange_or_back_off(self) -> None:
+        try:
+            await self._exchange()
+        except ConnectionFailed as error:
+            if not self._backoff:
+                logger.warning("the database is away: %s", error.message)
+            await self._back_off()
+        except Exception:
+            # whatever it is, the worker must not die of it with its tasks
+            logger.exception("reporting tasks failed, trying again")
+            await self._back_off()
+        else:
+            if self._backoff:
+                logger.warning("the database is back")
+                self._backoff = 0.0
+                self._waiters.ask_for_all()
+
+    async def _back_off(self) -> None:
+        self._queue.announce(None)
+        self._backoff = min(_LAST_BACKOFF, self._backoff * 2 or 0.05)
+        await asyncio.sleep(self._backoff * random.uniform(0.5, 1))  # noqa: S311
+
+    async def _exchange(self) -> None:
+        """Make one call of `report_tasks`, and do what it answers."""
+        batch = self._take_batch()
+        slots = 0 if self._is_closing else self._free_slots()
+        does_claim = slots > 0 and self._queue.may_have_messages
+        low = self._queue.low_key()
+        try:
+            reply = await self._store.report_tasks(
+                self.worker_id,
+                encode_batch(batch),
+                self.queues,
+                slots=slots,
+                claim=does_claim,
+                low=low,
+                max_key=self._queue.head,
+                wanted=self._wanted(batch),
+                known_maps=self.memory.known_maps(),
+            )
+        except BatchRejected as error:
+            await self._isolate(batch, error)
+            return
+        except BaseException:
+            # not known whether it took effect: the same again, refused if it did
+            self._put_back(batch)
+            raise
+        self._settle(reply)
+        if does_claim:
+            self._queue.claimed(low, slots, reply)
+        self.absorb(reply)
+        self._forget()
+
+    def _take_batch(self) -> list[Outcome]:
+        batch = list(islice(self._ended, _LARGEST_BATCH))
+        # first the new place, then the old: the heartbeat's thread reads both
+        self._reported = {outcome.task: outcome for outcome in batch}
+        for _ in batch:
+            self._ended.popleft()
+        return batch
+
+    def _put_back(self, batch: list[Outcome]) -> None:
+        self._ended.extendleft(reversed(batch))
+        self._reported = {}
+
+    def _settle(self, reply: Reply) -> None:
+        """Take note of what was refused, and keep what was deferred."""
+        for ref in reply.refused:
+            logger.info(
+                "the result of %s came too late and was refused",
+                "/".join(map(str, ref)),
+                extra={"run_id": ref.run_id},
+            )
+        for ref in reply.deferred:
+            outcome = self._reported[ref]
+            outcome.deferrals += 1
+            if outcome.deferrals < _DEFERRALS_BEFORE_WAITING:
+                self._ended.append(outcome)
+            else:
+                self._lone[ref] = asyncio.create_task(self._report_alone(outcome))
+            del self._reported[ref]
+
+    def _forget(self) -> None:
+        """Give up the payloads of what was reported, now that the reply was used."""
+        for ref in self._reported:
+            self.memory.release(ref)
+        self._reported = {}
+
+    async def _report_alone(self, outcome: Outcome) -> None:
+        """Report a task whose run others hold all the time, waiting for our turn."""
+        ref = outcome.task
+        try:
+            reply = await self._store.report_alone(
+                self.worker_id, encode_batch([outcome]), self._wanted([outcome])
+            )
+        except Exception as error:
+            logger.warning("reporting %s alone failed: %s", ref, error)
+            outcome.deferrals = 0
+            self._ended.append(outcome)
+            self._wake.set()
+        else:
+            self.absorb(reply)
+            self.memory.release(ref)
+        finally:
+            self._lone.pop(ref, None)
+
+    async def _isolate(self, batch: list[Outcome], error: BatchRejected) -> None:
+        """Find the outcome that the server cannot store, and fail its task for good."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                self._ended.extendleft(reversed(half))
+                self._reported = {}
+                await self._exchange_some(len(half))
+            return
+        outcome = batch[0]
+        self._reported = {}
+        outcome.kind = "failed"
+        outcome.output = None
+        outcome.is_final = True
+        outcome.error = {
+            "type": "singularity_workflow.errors.InvalidOutput",
+            "message": f"PostgreSQL cannot store the output: {error}",
+        }
+        self._ended.appendleft(outcome)
+
+    async def _exchange_some(self, count: int) -> None:
+        """Exchange the first *count* outcomes only."""
+        rest = deque(list(self._ended)[count:])
+        self._ended = deque(list(self._ended)[:count])
+        try:
+            await self._exchange()
+        finally:
+            self._ended.extend(rest)
+
+    # tasks
+
+    def _start_tasks(self, reply: Reply) -> None:
+        outputs = self.memory.outputs_of(reply)
+        loop = asyncio.get_running_loop()
+        for handed in reply.tasks:
+            ref = handed.ref
+            if not self.memory.has_run(handed.run_id):
+                logger.error("a task of an unknown version came: %s", ref)
+                continue
+            workflow, step, inputs = self.memory.take(handed, outputs)
+            context = Context(
+                UUID(handed.run_id),
+                workflow.name,
+                step.name,
+                handed.task_index,
+                handed.attempt,
+                step.timeout,
+            )
+            job = Job(ref, step, inputs, context)
+            self._running[ref] = job
+            job.task = loop.create_task(self._run(job))
+
+    async def _run(self, job: Job) -> None:
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._runner.run(job)
+        finally:
+            self._running.pop(job.ref, None)
+            if outcome is None or job.is_gone:
+                self.memory.release(job.ref)
+            else:
+                self._ended.append(outcome)
+            self._wake.set()
+
+    def _free_slots(self) -> int:
+        return max(0, self._concurrency - len(self._running) - self._reserved)
+
+    def _can_claim(self) -> bool:
+        return self._queue.may_have_messages and self._free_slots() > 0
+
+    def _wanted(self, batch: list[Outcome]) -> list[UUID]:
+        runs = {one.task.run_id for one in batch if one.task.run_id in self._waiters}
+        return [UUID(run_id) for run_id in runs]
+
+
+class _QueueView:
+    """What is known of the queues without asking: are there messages, and where."""
+
+    def __init__(self) -> None:
+        self.may_have_messages = True
+        self.head: int | None = None
+        self._low = 0
+        self._scanned_at = float("-inf")
+
+    def announce(self, key: int | None) -> None:
+        self.may_have_messages = True
+        self._low = 0 if key is None else min(self._low, key)
+
+    def low_key(self) -> int:
+        """Return the key from which to claim; now and then from the very first."""
+        now = asyncio.get_running_loop().time()
+        if now - self._scanned_at > _FULL_SCAN:
+            self._low = 0
+        return self._low
+
+    def claimed(self, low: int, slots: int, reply: Reply) -> None:
+        """Take note of what a claim found."""
+        if reply.last is None and len(reply.tasks) >= slots:
+            return  # hand-over took all slots, and the queues were not looked at
+        if low == 0:
+            self._scanned_at = asyncio.get_running_loop().time()
+        if reply.last is not None:
+            self._low = reply.last
+        self.head = reply.head
+        self.may_have_messages = reply.head is not None

@@ -1,0 +1,119 @@
+"""
+What became of one attempt, and how a batch of outcomes travels.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, TypeAlias
+
+import orjson
+
+from singularity_workflow.model.json_codec import NotJson, encode_json
+from singularity_workflow.store.replies import TaskRef
+
+__all__ = ["Outcome", "OutcomeKind", "describe_error", "encode_batch"]
+
+OutcomeKind: TypeAlias = Literal["completed", "failed", "skipped"]
+
+_LONGEST_TEXT = 16_000
+"""Characters of a message or traceback that are kept: enough to find the cause."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """
+    The end of one attempt, as the worker saw it.
+
+    Args:
+        task: The attempt.
+        kind: What `report_tasks` does with it.
+        output: The step's output as JSON, if it completed.
+        error: type, message and traceback, if it did not.
+        is_final: Failed, and no further attempt makes sense.
+        retry_after: Failed: seconds to wait, instead of what the policy says.
+        deferrals: How often its run was held by somebody else.
+    """
+
+    task: TaskRef
+    kind: OutcomeKind
+    output: bytes | None = None
+    error: Mapping[str, object] | None = None
+    is_final: bool = False
+    retry_after: float | None = None
+    deferrals: int = 0
+
+
+def encode_batch(outcomes: Iterable[Outcome]) -> bytes:
+    """Return the outcomes as the array that `report_tasks` takes."""
+    return orjson.dumps([_to_item(outcome) for outcome in outcomes])
+
+
+def _to_item(outcome: Outcome) -> dict[str, object]:
+    run_id, step_no, task_index, attempt = outcome.task
+    item: dict[str, object] = {
+        "run": run_id,
+        "step": step_no,
+        "task": task_index,
+        "attempt": attempt,
+        "outcome": outcome.kind,
+    }
+    if outcome.output is not None:
+        item["output"] = orjson.Fragment(outcome.output)
+    if outcome.error is not None:
+        item["error"] = outcome.error
+    if outcome.is_final:
+        item["final"] = True
+    if outcome.retry_after is not None:
+        item["after"] = outcome.retry_after
+    return item
+
+
+def describe_error(error: BaseException) -> dict[str, object]:
+    """
+    Return *error* as it is stored: its type, message and traceback.
+
+    The frames of this library above the step's own are left out. What PostgreSQL
+    cannot store in a text is replaced, so that no error is ever lost for its words.
+    """
+    kind = type(error)
+    lines = traceback.format_exception(kind, error, _own_frames(error))
+    return {
+        "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+        "message": _storable(_message(error)),
+        "traceback": _storable("".join(lines), keep_end=True),
+    }
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # an exception whose __str__ raises
+        return f"(its message cannot be shown: {type(broken).__name__})"
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
+    """Return the traceback from the step's own frame on, all of it if there is none."""
+    frame = error.__traceback__
+    while frame is not None:
+        module = frame.tb_frame.f_globals.get("__name__", "")
+        if not module.startswith(("singularity_workflow.", "asyncio.", "concurrent.")):
+            return frame
+        frame = frame.tb_next
+    return error.__traceback__
+
+
+def _storable(text: str, *, keep_end: bool = False) -> str:
+    if len(text) > _LONGEST_TEXT:
+        half = _LONGEST_TEXT // 2
+        end = text[-half:] if keep_end else ""
+        text = f"{text[: _LONGEST_TEXT - len(end)]}\n…\n{end}"
+    try:
+        encode_json(text)
+    except NotJson:
+        text = text.replace("\x00", "\\x00")
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text

@@ -1,0 +1,194 @@
+"""
+Run the body of one task, wherever it belongs, and say what became of it.
+
+Coroutines run on the event loop, plain functions in threads. A time-out ends the
+attempt, not always the code: a coroutine is cancelled, a thread cannot be and is
+abandoned, which the log says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from typing import Final
+
+from singularity_workflow.errors import InvalidInput, InvalidOutput, StepTimeout
+from singularity_workflow.model.compiled import CompiledStep
+from singularity_workflow.model.context import Context
+from singularity_workflow.model.inputs import StepInputs
+from singularity_workflow.model.signals import Fail, Retry, Skip
+from singularity_workflow.store.replies import TaskRef
+from singularity_workflow.worker.outcome import Outcome, describe_error
+
+__all__ = ["Job", "Runner"]
+
+logger = logging.getLogger(__name__)
+
+_GRACE_AFTER_CANCEL: Final = 1.0
+"""Seconds that a cancelled coroutine has to end before it is abandoned."""
+
+
+class Job:
+    """
+    One task that runs here.
+
+    Args:
+        ref: The attempt.
+        step: What to run.
+        inputs: What on.
+        context: What the step sees of itself.
+    """
+
+    __slots__ = ("context", "inputs", "is_gone", "is_overdue", "ref", "step", "task")
+
+    def __init__(
+        self, ref: TaskRef, step: CompiledStep, inputs: StepInputs, context: Context
+    ) -> None:
+        self.ref = ref
+        self.step = step
+        self.inputs = inputs
+        self.context = context
+        self.task: asyncio.Task[None] | None = None
+        self.is_gone = False
+        self.is_overdue = False
+
+    def stop(self) -> None:
+        """Make the step end as soon as it can; nobody waits for its outcome."""
+        self.is_gone = True
+        self.context.cancel()
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Runner:
+    """
+    Run tasks.
+
+    Args:
+        resources: What steps get by name.
+        threads: Where plain functions run.
+    """
+
+    def __init__(self, resources: Mapping[str, object], threads: Executor) -> None:
+        self._resources = resources
+        self._threads = threads
+
+    async def run(self, job: Job) -> Outcome:
+        """
+        Run one task to its end, or to its time-out.
+
+        Raises:
+            asyncio.CancelledError: Only if the job was stopped.
+        """
+        timeout = job.step.timeout
+        try:
+            if timeout is not None:
+                output = await self._run_in_time(job, timeout.total_seconds())
+            elif job.step.is_async:
+                output = await self._run_here(job)
+            else:
+                output = await self._run_in_thread(job)
+        except asyncio.CancelledError as error:
+            if job.is_gone:
+                raise
+            # the step cancelled itself: that is a way to fail
+            return _failed(job, error)
+        except Exception as error:
+            return _failed(job, error)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and job.step.is_async:
+                raise
+            return _failed(job, error)
+        return Outcome(task=job.ref, kind="completed", output=output)
+
+    async def _run_here(self, job: Job) -> bytes:
+        step = job.step
+        arguments = step.binding.arguments(job.inputs, job.context, self._resources)
+        # the compiler knows a coroutine function when it sees one
+        value = await step.function(**arguments)  # type: ignore[misc]
+        return step.output.encode(value)
+
+    async def _run_in_thread(self, job: Job) -> bytes:
+        context = contextvars.copy_context()
+        future = self._threads.submit(context.run, self._call, job)
+        return await asyncio.wrap_future(future)
+
+    def _call(self, job: Job) -> bytes:
+        """Do all of a plain function's work in its thread: the loop stays free."""
+        step = job.step
+        arguments = step.binding.arguments(job.inputs, job.context, self._resources)
+        return step.output.encode(step.function(**arguments))
+
+    async def _run_in_time(self, job: Job, seconds: float) -> bytes:
+        if job.step.is_async:
+            body = asyncio.ensure_future(self._run_here(job))
+        else:
+            body = asyncio.ensure_future(self._run_in_thread(job))
+        try:
+            done, _ = await asyncio.wait({body}, timeout=seconds)
+            if done:
+                return body.result()
+            await self._give_up(job, body)
+        except asyncio.CancelledError:
+            body.cancel()
+            raise
+        raise StepTimeout(
+            f"step {job.step.name!r} took longer than its timeout of {seconds:g} s"
+        )
+
+    async def _give_up(self, job: Job, body: asyncio.Future[bytes]) -> None:
+        job.is_overdue = True
+        job.context.cancel()
+        body.cancel()
+        body.add_done_callback(_drop_result)
+        if job.step.is_async:
+            await asyncio.wait({body}, timeout=_GRACE_AFTER_CANCEL)
+            if body.done():
+                return
+        logger.warning(
+            "step %r of run %s goes on after its timeout and was abandoned: %s",
+            job.step.name,
+            job.ref.run_id,
+            "it ignores its cancellation"
+            if job.step.is_async
+            else "a thread cannot be stopped; let it look at ctx.cancelled",
+            extra={"run_id": job.ref.run_id, "step": job.step.name},
+        )
+
+
+def _drop_result(body: asyncio.Future[bytes]) -> None:
+    """Take note of a result that comes too late, so that asyncio does not complain."""
+    if not body.cancelled():
+        body.exception()
+
+
+def _failed(job: Job, error: BaseException) -> Outcome:
+    if isinstance(error, Skip):
+        reason = {"type": "Skip", "message": error.reason or ""}
+        return Outcome(task=job.ref, kind="skipped", error=reason)
+    logger.info(
+        "attempt %d of step %r failed: %s",
+        job.ref.attempt,
+        job.step.name,
+        type(error).__name__,
+        extra={"run_id": job.ref.run_id, "step": job.step.name},
+    )
+    outcome = Outcome(task=job.ref, kind="failed", error=describe_error(error))
+    if isinstance(error, Retry):
+        if error.after is not None:
+            outcome.retry_after = error.after.total_seconds()
+    else:
+        # what a step gets and gives is the same at every attempt
+        outcome.is_final = isinstance(
+            error, (Fail, InvalidInput, InvalidOutput)
+        ) or not _is_worth_a_retry(job.step, error)
+    return outcome
+
+
+def _is_worth_a_retry(step: CompiledStep, error: BaseException) -> bool:
+    if isinstance(error, asyncio.CancelledError):
+        return True
+    return step.retry.should_retry(error)
