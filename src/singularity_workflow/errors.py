@@ -303,7 +303,8 @@ def error_for_sqlstate(
 
 
 def _by_sqlstate(root: type[SingularityError]) -> dict[str, type[SingularityError]]:
-    classes = {root.sqlstate: root} if root.sqlstate else {}
+    own = vars(root).get("sqlstate")  # a subclass that inherits a code has none
+    classes = {own: root} if own else {}
     for child in root.__subclasses__():
         classes |= _by_sqlstate(child)
     return classes

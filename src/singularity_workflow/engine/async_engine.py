@@ -15,13 +15,19 @@ from singularity_workflow.engine.database import Database
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import (
     read_cursor,
+    read_since,
     read_statuses,
     to_metadata,
     to_page,
     to_run_id,
 )
 from singularity_workflow.engine.registry import Registered, Registration
-from singularity_workflow.engine.requests import Execution, build_request
+from singularity_workflow.engine.requests import (
+    Execution,
+    build_request,
+    read_text,
+    read_words,
+)
 from singularity_workflow.engine.results import to_result
 from singularity_workflow.engine.session import Session
 from singularity_workflow.engine.settings import (
@@ -212,11 +218,13 @@ class AsyncEngine:
             parallel=parallel, execution=execution, idempotency_key=idempotency_key,
             priority=priority, tags=tags,
         )  # fmt: skip
-        starting = asyncio.ensure_future(session.start(request, execution))
+        starting = asyncio.ensure_future(session.start([request], execution))
         try:
-            run_id = await asyncio.shield(starting)
-            is_ours = execution == "local" and run_id == request.run_id
-            return to_result(await session.waiters.wait(str(run_id), is_ours=is_ours))
+            with session.waiters.expect(str(request.run_id)) as end:
+                (run_id,) = await asyncio.shield(starting)
+                if execution == "local" and run_id == request.run_id:
+                    return to_result(await end)
+            return to_result(await session.waiters.wait(str(run_id), is_ours=False))
         except asyncio.CancelledError:
             await session.cancel_abandoned(starting)
             raise
@@ -258,9 +266,57 @@ class AsyncEngine:
             parallel=parallel, execution=execution, idempotency_key=idempotency_key,
             priority=priority, tags=tags,
         )  # fmt: skip
-        run_id = await session.start(request, execution)
+        (run_id,) = await session.start([request], execution)
         is_ours = execution == "local" and run_id == request.run_id
         return RunHandle(self, run_id, is_ours=is_ours)
+
+    async def start_many(
+        self,
+        workflow: object,
+        inputs: Iterable[object],
+        *,
+        timeout: Duration | None = None,
+        max_retries: int | None = None,
+        parallel: bool = True,
+        execution: Execution = "local",
+        priority: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> list[RunHandle]:
+        """
+        Start a run for each input, in few transactions, and return their handles.
+
+        Args:
+            workflow: As of `execute`, like all others.
+            inputs: The runs' inputs; all are checked before the first run starts.
+            timeout: The deadline of each run.
+            max_retries: Attempts beyond the first.
+            parallel: False: at most one task of a run at any time.
+            execution: "local" or "distributed".
+            priority: Higher goes first.
+            tags: Words to find the runs by.
+
+        Returns:
+            A handle for each input, in their order.
+
+        Raises:
+            InvalidInput: An input does not fit; no run was started.
+        """
+        session = self._opened
+        registered = await session.registry.resolve(workflow)
+        words = None if tags is None else list(tags)
+        requests = [
+            build_request(
+                self._ids.new_id(), registered, value, timeout=timeout,
+                max_retries=max_retries, parallel=parallel, execution=execution,
+                idempotency_key=None, priority=priority, tags=words,
+            )
+            for value in inputs
+        ]  # fmt: skip
+        if not requests:
+            return []
+        run_ids = await session.start(requests, execution)
+        is_ours = execution == "local"
+        return [RunHandle(self, run_id, is_ours=is_ours) for run_id in run_ids]
 
     async def recover(self, *workflows: object, wait: bool = True) -> list[RunHandle]:
         """
@@ -326,9 +382,9 @@ class AsyncEngine:
             )
         rows = await self._opened.store.list_runs(
             statuses=read_statuses(status),
-            workflow=workflow,
-            tags=None if tags is None else list(tags),
-            since=since,
+            workflow=read_text("workflow", workflow),
+            tags=list(read_words("tags", tags)) or None,
+            since=read_since(since),
             before=read_cursor(cursor),
             limit=limit + 1,
         )
@@ -349,7 +405,7 @@ class AsyncEngine:
             StateTransitionError: If it has ended.
         """
         run = to_run_id(run_id)
-        if await self._opened.cancel(run, reason):
+        if await self._opened.cancel(run, read_text("reason", reason)):
             return
         status, _ = await self.get_run_status(run)
         raise StateTransitionError(

@@ -4,20 +4,15 @@ Open the database of an engine, and close it again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
-from singularity_workflow.engine.address import find_dsn
+from singularity_workflow.engine.address import opened_address
 from singularity_workflow.engine.settings import EngineSettings
 from singularity_workflow.store.connections import connect
 from singularity_workflow.store.migrate import check_schema, migrate
 from singularity_workflow.store.pools import Pool, borrow_pool, own_pool
 from singularity_workflow.store.store import Store
-
-if TYPE_CHECKING:
-    from singularity_workflow.store.embedded import EmbeddedServer
 
 __all__ = ["Database"]
 
@@ -69,17 +64,8 @@ async def _open_pool(
 ) -> tuple[Pool, bool]:
     if settings.pool is not None:
         return borrow_pool(settings.pool), False
-    dsn = find_dsn(settings.dsn)
-    is_embedded = dsn is None
-    if dsn is None:
-        from singularity_workflow.store.embedded import (  # noqa: PLC0415
-            acquire_server,  # loaded only by those who have no address
-        )
-
-        server: EmbeddedServer = await asyncio.to_thread(acquire_server)
-        stack.push_async_callback(asyncio.to_thread, server.release)
-        dsn = server.dsn
-    return await own_pool(dsn, settings.pool_size), is_embedded
+    address = await stack.enter_async_context(opened_address(settings.dsn))
+    return await own_pool(address.dsn, settings.pool_size), address.is_embedded
 
 
 async def _check_schema(dsn: str, *, must_migrate: bool) -> None:

@@ -193,6 +193,33 @@ class Engine:
         )
         return SyncRunHandle(self, handle)
 
+    def start_many(
+        self,
+        workflow: object,
+        inputs: Iterable[object],
+        *,
+        timeout: Duration | None = None,
+        max_retries: int | None = None,
+        parallel: bool = True,
+        execution: Execution = "local",
+        priority: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> list[SyncRunHandle]:
+        """Start a run for each input; see `AsyncEngine.start_many`."""
+        handles = self._call(
+            self._engine.start_many(
+                workflow,
+                inputs,
+                timeout=timeout,
+                max_retries=max_retries,
+                parallel=parallel,
+                execution=execution,
+                priority=priority,
+                tags=tags,
+            )
+        )
+        return [SyncRunHandle(self, handle) for handle in handles]
+
     def recover(self, *workflows: object, wait: bool = True) -> list[SyncRunHandle]:
         """Adopt local runs whose process is gone; see `AsyncEngine.recover`."""
         handles = self._call(self._engine.recover(*workflows, wait=wait))

@@ -14,7 +14,14 @@ from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
 from singularity_workflow.model.statuses import RunStatus
 
-__all__ = ["read_cursor", "read_statuses", "to_metadata", "to_page", "to_run_id"]
+__all__ = [
+    "read_cursor",
+    "read_since",
+    "read_statuses",
+    "to_metadata",
+    "to_page",
+    "to_run_id",
+]
 
 _PREFIX: Final = b"r1:"
 
@@ -116,6 +123,8 @@ def read_statuses(value: str | Iterable[str] | None) -> list[str] | None:
     """
     if value is None:
         return None
+    if not isinstance(value, Iterable):
+        raise InvalidSetting(f"status must be a status or some, got {value!r}")
     wanted = [value] if isinstance(value, str) else list(value)
     known = [status.value for status in RunStatus]
     for one in wanted:
@@ -125,6 +134,23 @@ def read_statuses(value: str | Iterable[str] | None) -> list[str] | None:
                 hint=f"The statuses are {', '.join(known)}.",
             )
     return [str(RunStatus(one)) for one in wanted]
+
+
+def read_since(value: datetime | None) -> datetime | None:
+    """
+    Return the time that is asked for; one without a zone is local.
+
+    Raises:
+        InvalidSetting: If it is no time, or none that can be.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        raise InvalidSetting(f"since must be a datetime, got {value!r}")
+    try:
+        return value.astimezone(UTC)
+    except (OverflowError, ValueError, OSError):
+        raise InvalidSetting(f"since is out of range: {value!r}") from None
 
 
 def _to_cursor(run_id: UUID) -> str:

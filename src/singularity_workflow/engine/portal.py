@@ -19,6 +19,10 @@ _LONGEST_CLEAN_UP = 10.0
 """Seconds that an interrupted call has to end what it began."""
 
 
+_LONGEST_FAREWELL = 1.0
+"""Seconds that cancelled coroutines have to end when the loop is closed."""
+
+
 class Portal:
     """Run coroutines from blocking code, all of them on one loop."""
 
@@ -70,7 +74,10 @@ class Portal:
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        if tasks:
+            # a step that ignores its cancellation must not keep the program
+            waiting = asyncio.wait(tasks, timeout=_LONGEST_FAREWELL)
+            self._loop.run_until_complete(waiting)
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from singularity_workflow.errors import DefinitionError, WorkflowNotFound
@@ -104,8 +104,8 @@ class Registry:
             force: Make this version the latest and its options current, although a
                 newer one was registered since.
         """
-        workflow = self._find(source)
         async with self._lock:
+            workflow = self._find(source)
             known = self._known.get(workflow.name)
             definition = workflow.definition
             if known and known.compiled.definition is definition and not force:
@@ -124,7 +124,9 @@ class Registry:
                 compiled=compiled,
             )
             self._catalog.add(registered.workflow_id, compiled)
-            self._known[workflow.name] = registered
+            self._workflows[workflow.name] = workflow
+            again = replace(registered.registration, outcome="verified")
+            self._known[workflow.name] = replace(registered, registration=again)
         return registered
 
     def is_known(self, name: str) -> bool:
@@ -135,14 +137,14 @@ class Registry:
         if isinstance(source, str):
             return self._find_by_name(source)
         if isinstance(source, Workflow):
-            return self._remember(source)
+            return self._checked(source)
         for workflow in self._workflows.values():
             if workflow.source is source:
                 return workflow
-        return self._remember(Workflow.from_object(source))
+        return self._checked(Workflow.from_object(source))
 
-    def _remember(self, workflow: Workflow) -> Workflow:
-        known = self._workflows.setdefault(workflow.name, workflow)
+    def _checked(self, workflow: Workflow) -> Workflow:
+        known = self._workflows.get(workflow.name, workflow)
         if known is not workflow:
             raise DefinitionError(
                 f"two different workflows are called {workflow.name!r}: "

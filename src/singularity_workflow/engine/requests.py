@@ -15,7 +15,7 @@ from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.names import did_you_mean
 
-__all__ = ["Execution", "build_request"]
+__all__ = ["Execution", "build_request", "read_text", "read_words"]
 
 Execution: TypeAlias = Literal["local", "distributed"]
 
@@ -62,7 +62,7 @@ def build_request(
         is_serial=not _true_or_false("parallel", parallel),
         max_attempts=None if retries is None else retries + 1,
         timeout=deadline,
-        tags=_words("tags", tags),
+        tags=read_words("tags", tags),
         idempotency_key=_key(idempotency_key),
     )
 
@@ -83,15 +83,37 @@ def _true_or_false(name: str, value: object) -> bool:
     return value
 
 
-def _words(name: str, value: Iterable[str] | None) -> tuple[str, ...]:
+def read_words(name: str, value: Iterable[str] | None) -> tuple[str, ...]:
+    """
+    Return the words that a caller gave, each once.
+
+    Raises:
+        InvalidSetting: If it is one text, no iterable, or a word is not printable.
+    """
     if value is None:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise InvalidSetting(f"{name} must be a list of strings, got {value!r}")
-    words = tuple(dict.fromkeys(value))
+    words = list(value)
     for word in words:
         _check_text(name, word)
-    return words
+    return tuple(dict.fromkeys(words))
+
+
+def read_text(name: str, value: str | None) -> str | None:
+    """
+    Return a text that a caller gave.
+
+    Raises:
+        InvalidSetting: If PostgreSQL cannot store it.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidSetting(f"{name} must be text, got {value!r}")
+    if "\x00" in value or value.encode("utf-8", "replace").decode() != value:
+        raise InvalidSetting(f"{name} has characters that cannot be stored: {value!r}")
+    return value
 
 
 def _key(value: str | None) -> str | None:

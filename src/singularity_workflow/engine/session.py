@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -43,16 +44,25 @@ class Session:
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
         self._worker: TaskWorker | None = None
         self._starter: Starter | None = None
+        # steps see the context variables of `connect`, whoever starts their run
+        self._context = contextvars.copy_context()
+        self._remote_starter = Starter(self.store, context=self._context)
         self._lock = asyncio.Lock()
 
-    async def start(self, request: StartRequest, execution: Execution) -> UUID:
-        """Start a run; the first local one starts the worker too."""
+    async def start(
+        self, requests: Sequence[StartRequest], execution: Execution
+    ) -> list[UUID]:
+        """Start runs; the first local ones start the worker too."""
         if execution == "distributed":
-            return await self._start_distributed(request)
-        if self._starter is None:
-            await self._start_worker()
-        assert self._starter is not None
-        return await self._starter.start(request)
+            starter = self._remote_starter
+        else:
+            if self._starter is None:
+                await self._start_worker()
+            assert self._starter is not None
+            starter = self._starter
+        if len(requests) == 1:
+            return [await starter.start(requests[0])]
+        return await asyncio.gather(*[starter.start(one) for one in requests])
 
     async def cancel(self, run_id: UUID, reason: str | None) -> bool:
         """Cancel a run and stop what runs here of it; False if it had ended."""
@@ -63,10 +73,10 @@ class Session:
             self.waiters.ask_for_all()
         return bool(cancelled)
 
-    async def cancel_abandoned(self, starting: asyncio.Future[UUID]) -> None:
+    async def cancel_abandoned(self, starting: asyncio.Future[list[UUID]]) -> None:
         """Cancel the run of an `execute` that nobody waits for any more."""
         with contextlib.suppress(SingularityError):
-            run_id = await starting
+            (run_id,) = await starting
             await self.cancel(run_id, "the call of execute was cancelled")
 
     async def recover(self, workflows: Sequence[object], *, wait: bool) -> list[UUID]:
@@ -78,6 +88,7 @@ class Session:
             wanted = [await self.registry.resolve(one) for one in workflows]
             versions = [one.workflow_id for one in wanted]
         found: list[UUID] = []
+        now, give_up_at = asyncio.get_running_loop().time, None
         while versions:
             adoption = await self.store.adopt_runs(self._worker.worker_id, versions)
             found += [UUID(run_id) for run_id, _ in adoption.adopted]
@@ -87,11 +98,16 @@ class Session:
                 continue
             if adoption.waiting is None or not wait:
                 break
+            if give_up_at is None:
+                give_up_at = now() + max(0.0, adoption.waiting)
+            elif now() > give_up_at and adoption.waiting > 0:
+                break  # whoever is left has sent a heartbeat since: it lives
             await asyncio.sleep(max(0.05, min(adoption.waiting + 0.02, 1.0)))
         return found
 
     async def close(self) -> None:
         """Stop the worker, and close what was opened."""
+        await self._remote_starter.close()
         if self._starter is not None:
             await self._starter.close()
         if self._worker is not None:
@@ -111,9 +127,8 @@ class Session:
                 resources=self._settings.resources,
                 lease=self._settings.lease,
             )
-            await worker.start()
+            await asyncio.create_task(worker.start(), context=self._context.copy())
             self._worker = worker
-            self._starter = Starter(self.store, worker.dispatcher)
-
-    async def _start_distributed(self, request: StartRequest) -> UUID:
-        raise NotImplementedError
+            self._starter = Starter(
+                self.store, worker.dispatcher, context=self._context
+            )

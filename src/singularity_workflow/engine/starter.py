@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
@@ -19,6 +20,7 @@ from uuid import UUID
 import orjson
 
 from singularity_workflow.errors import (
+    ConfigurationError,
     ConnectionFailed,
     InvalidInput,
     SingularityError,
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 _LARGEST_BATCH: Final = 500
 _TRIES: Final = 6
 _FIRST_PAUSE: Final = 0.1
+_SLOTS_PER_RUN: Final = 2
+"""Root tasks of a run that may be handed over with its start."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,33 +106,48 @@ _Waiting = tuple[StartRequest, "asyncio.Future[UUID]"]
 
 class Starter:
     """
-    Start the local runs of a worker.
+    Start runs: the local ones of a worker, or distributed ones.
 
     Args:
         store: Where runs are started.
-        dispatcher: Who takes what is handed over.
+        dispatcher: Who takes what is handed over; None: the runs are distributed.
+        on_reply: Told of each reply when there is no dispatcher.
+        context: The context variables of its tasks, and so of the steps that are
+            handed over: those of the engine, not of whoever calls first.
     """
 
-    def __init__(self, store: StartStore, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        store: StartStore,
+        dispatcher: Dispatcher | None = None,
+        on_reply: Callable[[Reply], None] | None = None,
+        *,
+        context: contextvars.Context,
+    ) -> None:
         self._store = store
         self._dispatcher = dispatcher
+        self._on_reply = on_reply
+        self._context = context
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, request: StartRequest) -> UUID:
+    def start(self, request: StartRequest) -> asyncio.Future[UUID]:
         """
-        Return the id of the run that *request* started, or had started before.
+        Return, when it is there, the id of the run that *request* stands for.
 
         Raises:
             InvalidInput: The input lacks the elements of a root map.
             ConflictError: Its key was used with another input.
             ConnectionFailed: The server cannot be reached.
+            ConfigurationError: The engine is closed meanwhile.
         """
         future: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work(), name="swf-starter")
-        return await future
+            self._task = asyncio.create_task(
+                self._work(), name="swf-starter", context=self._context.copy()
+            )
+        return future
 
     async def close(self) -> None:
         """Refuse what was not started yet."""
@@ -136,8 +155,8 @@ class Starter:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        while self._waiting:
-            self._waiting.popleft()[1].cancel()
+        _fail(self._waiting, _closed())
+        self._waiting.clear()
 
     async def _work(self) -> None:
         while self._waiting:
@@ -147,8 +166,7 @@ class Starter:
             try:
                 await self._start_batch(batch)
             except asyncio.CancelledError:
-                for _, future in batch:
-                    future.cancel()
+                _fail(batch, _closed())
                 raise
 
     async def _start_batch(self, batch: Sequence[_Waiting]) -> None:
@@ -171,45 +189,59 @@ class Starter:
                     future.set_result(started[str(request.run_id)])
 
     async def _call(self, requests: Sequence[StartRequest]) -> dict[str, UUID]:
-        dispatcher = self._dispatcher
-        ids = [str(request.run_id) for request in requests]
-        for request, run_id in zip(requests, ids, strict=True):
-            dispatcher.memory.add_run(
-                run_id, request.workflow, decode_json(request.input)
-            )
-        try:
-            answers = await self._call_until_reached(requests)
-        finally:
-            dispatcher.memory.forget_idle(ids)
-        return {asked: UUID(got) for asked, got, _ in answers}
-
-    async def _call_until_reached(
-        self, requests: Sequence[StartRequest]
-    ) -> list[tuple[str, str, bool]]:
         """Call again after a lost connection: the ids make it the same request."""
         data = orjson.dumps([request.to_item() for request in requests])
         pause = _FIRST_PAUSE
         for attempt in range(1, _TRIES + 1):
-            slots = self._dispatcher.reserve(2 * len(requests))
             try:
-                answers, reply = await self._store.start_runs(
-                    data, owner=self._dispatcher.worker_id, slots=slots
-                )
-                self._dispatcher.absorb(reply)
+                if self._dispatcher is None:
+                    answers = await self._start_distributed(data)
+                else:
+                    answers = await self._start_local(self._dispatcher, data, requests)
             except ConnectionFailed as error:
                 if attempt == _TRIES:
                     raise
                 logger.warning("starting runs failed, trying again: %s", error.message)
+                if self._dispatcher is not None:
+                    self._dispatcher.note_lost_call()
             else:
-                return answers
-            finally:
-                self._dispatcher.unreserve(slots)
+                return {asked: UUID(got) for asked, got, _ in answers}
             await asyncio.sleep(pause)
             pause *= 2
         raise AssertionError("unreachable")  # pragma: no cover
 
+    async def _start_distributed(self, data: bytes) -> list[tuple[str, str, bool]]:
+        answers, reply = await self._store.start_runs(data, owner=None, slots=0)
+        if self._on_reply is not None:
+            self._on_reply(reply)
+        return answers
 
-def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    async def _start_local(
+        self, dispatcher: Dispatcher, data: bytes, requests: Sequence[StartRequest]
+    ) -> list[tuple[str, str, bool]]:
+        # the reply leaves out the inputs of runs that are new: they are here
+        ids = [str(request.run_id) for request in requests]
+        for request, run_id in zip(requests, ids, strict=True):
+            dispatcher.memory.pin_run(
+                run_id, request.workflow, decode_json(request.input)
+            )
+        slots = dispatcher.reserve(_SLOTS_PER_RUN * len(requests))
+        try:
+            answers, reply = await self._store.start_runs(
+                data, owner=dispatcher.worker_id, slots=slots
+            )
+            dispatcher.absorb(reply)
+        finally:
+            dispatcher.unreserve(slots)
+            dispatcher.memory.unpin_runs(ids)
+        return answers
+
+
+def _closed() -> ConfigurationError:
+    return ConfigurationError("the engine was closed while a run was being started")
+
+
+def _fail(batch: Iterable[_Waiting], error: Exception) -> None:
     if isinstance(error, BatchRejected):
         error = InvalidInput(f"PostgreSQL cannot store the input: {error}")
     for _, future in batch:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic_core import SchemaError
 
 from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.json_codec import encode_json, show_path
@@ -96,8 +97,9 @@ def show_type(annotation: object) -> str:
 
 def _build(annotation: Any, what: str) -> Adapter:
     try:
-        return TypeAdapter(annotation)
-    except (PydanticUserError, TypeError, NameError) as error:
+        adapter: Adapter = TypeAdapter(annotation)
+        _ = adapter.validator.title  # raises if a name in the type is not known yet
+    except (PydanticUserError, SchemaError, TypeError, NameError) as error:
         reason = str(error).partition("\n")[0]
         hint = None
         if isinstance(error, PydanticSchemaGenerationError):
@@ -107,3 +109,4 @@ def _build(annotation: Any, what: str) -> Adapter:
             f"cannot be checked against: {reason}",
             hint=hint,
         ) from error
+    return adapter

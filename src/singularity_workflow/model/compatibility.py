@@ -1,14 +1,16 @@
 """
-Find outputs that can never fit the parameters that take them.
+Find outputs and inputs that can never fit the parameters that take them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from singularity_workflow.model.adapters import show_type
 from singularity_workflow.model.definition import Definition, StepDefinition
+from singularity_workflow.model.input_types import InputType
 from singularity_workflow.model.issues import Issue, json_pointer
 from singularity_workflow.model.roles import Role, assign_roles
 from singularity_workflow.model.signature import Parameter, Signature, Unresolved
@@ -21,8 +23,26 @@ from singularity_workflow.model.typing_check import (
 __all__ = ["check_types"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """
+    Where a parameter's value comes from.
+
+    Args:
+        annotation: The type of what is there.
+        what: What that is, for messages: `step 'fetch' returns`.
+        is_input: Whether it is the run's input, or a part of that.
+    """
+
+    annotation: Any
+    what: str
+    is_input: bool = False
+
+
 def check_types(
-    definition: Definition, signatures: Mapping[str, Signature]
+    definition: Definition,
+    signatures: Mapping[str, Signature],
+    inputs: Sequence[InputType] = (),
 ) -> Iterator[Issue]:
     """
     Yield the misfits between annotations that are certain.
@@ -30,17 +50,20 @@ def check_types(
     Args:
         definition: A valid definition.
         signatures: What the functions of its steps take and return, by step.
+        inputs: The types that the run's input must have.
     """
     outputs: dict[str, Any] = {
         step.name: _output_type(step, signatures[step.name])
         for step in definition.steps
         if step.name in signatures
     }
+    checker = _Checker(outputs, inputs)
     for number, step in enumerate(definition.steps):
         if step.name in signatures:
-            pointer = json_pointer("steps", number)
-            yield from _check_over(step, outputs, pointer)
-            yield from _check_step(step, signatures[step.name], outputs, pointer)
+            signature = signatures[step.name]
+            issues = checker.check(step, signature, json_pointer("steps", number))
+            for issue in issues:
+                yield replace(issue, location=signature.location)
 
 
 def _output_type(step: StepDefinition, signature: Signature) -> Any:
@@ -51,56 +74,115 @@ def _output_type(step: StepDefinition, signature: Signature) -> Any:
     return list[Any] if isinstance(returns, Unresolved) else list[returns]  # type: ignore[valid-type]
 
 
-def _check_over(
-    step: StepDefinition, outputs: Mapping[str, Any], pointer: str
-) -> Iterator[Issue]:
-    if not step.is_map or step.over is None:
-        return
-    produced = outputs.get(step.over, Any)
-    kinds = produced_kinds(produced)
-    if kinds is not None and "array" not in kinds:
-        yield Issue(
-            code="not_an_array",
-            pointer=f"{pointer}/over",
-            message=f"map step {step.name!r} maps over {step.over!r}, which returns "
-            f"{show_type(produced)} and no array",
-            hint="Return a list, or map over another step.",
+class _Checker:
+    """Compare what one step's parameters take with what there will be."""
+
+    def __init__(self, outputs: Mapping[str, Any], inputs: Sequence[InputType]) -> None:
+        self._outputs = outputs
+        self._inputs = [
+            _Source(
+                annotation=one.annotation,
+                what=f"{one.what} is annotated as"
+                if one.pointer
+                else f"{one.what} is declared as",
+                is_input=True,
+            )
+            for one in inputs
+        ]
+
+    def check(
+        self, step: StepDefinition, signature: Signature, pointer: str
+    ) -> Iterator[Issue]:
+        if step.is_map:
+            yield from self._check_elements(step, pointer)
+        roles = assign_roles(
+            signature, step=step.name, kind=step.kind, depends_on=step.depends_on
+        )
+        for parameter, role in roles:
+            for source in self._sources(step, parameter, role):
+                if not can_fit(
+                    source.annotation, parameter.annotation, is_input=source.is_input
+                ):
+                    yield _misfit(step, parameter, source, pointer)
+                    break
+
+    def _check_elements(self, step: StepDefinition, pointer: str) -> Iterator[Issue]:
+        """Find the source of a map's elements that can never be an array."""
+        if step.over is not None:
+            sources = [self._output(step.over)]
+            arrays = {"array"}
+        elif step.initial_tasks is None:
+            sources = self._inputs
+            arrays = {"array", "object"}  # which may have its elements in `items`
+        else:
+            return
+        for source in sources:
+            kinds = produced_kinds(source.annotation, is_input=source.is_input)
+            if kinds is not None and not kinds & arrays:
+                yield Issue(
+                    code="not_an_array",
+                    pointer=f"{pointer}/over",
+                    message=f"map step {step.name!r} needs an array, but {source.what} "
+                    f"{show_type(source.annotation)}",
+                    hint="Map over something else, or make that a list.",
+                )
+
+    def _sources(
+        self, step: StepDefinition, parameter: Parameter, role: Role
+    ) -> list[_Source]:
+        if role is Role.OUTPUT:
+            return [self._output(parameter.name)]
+        if role is Role.RUN_INPUT:
+            return self._required_of(parameter.annotation)
+        is_element = role is Role.ITEM
+        if role is Role.MERGED and parameter.name == "input":
+            is_element = step.is_map
+            if not is_element and step.depends_on:
+                what = f"the merged view of step {step.name!r} is"
+                return [_Source(annotation=dict, what=what)]
+            if not is_element:
+                return self._required_of(parameter.annotation)
+        return self._elements(step) if is_element else []
+
+    def _required_of(self, annotation: Any) -> list[_Source]:
+        """Return the types of the input that stand before *annotation* in its list."""
+        required: list[_Source] = []
+        for source in self._inputs:
+            if source.annotation == annotation:
+                break
+            required.append(source)
+        return required
+
+    def _output(self, name: str) -> _Source:
+        return _Source(
+            annotation=self._outputs.get(name, Any), what=f"step {name!r} returns"
         )
 
-
-def _check_step(
-    step: StepDefinition,
-    signature: Signature,
-    outputs: Mapping[str, Any],
-    pointer: str,
-) -> Iterator[Issue]:
-    roles = assign_roles(
-        signature, step=step.name, kind=step.kind, depends_on=step.depends_on
-    )
-    for parameter, role in roles:
-        produced: Any = Any
-        if role is Role.OUTPUT:
-            produced = outputs.get(parameter.name, Any)
-        elif role is Role.ITEM and step.over is not None:
-            produced = element_type(outputs.get(step.over, Any))
-        if not can_fit(produced, parameter.annotation):
-            yield _misfit(step, parameter, produced, role, pointer)
+    def _elements(self, step: StepDefinition) -> list[_Source]:
+        """Return what is known of the elements that *step* maps over."""
+        if step.over is not None:
+            whole = self._output(step.over)
+            what = f"the elements of step {step.over!r} are"
+            return [_Source(annotation=element_type(whole.annotation), what=what)]
+        return [
+            _Source(
+                annotation=element_type(one.annotation),
+                what="the elements of the run's input are",
+                is_input=True,
+            )
+            for one in self._inputs
+            if produced_kinds(one.annotation, is_input=True) == frozenset({"array"})
+        ]
 
 
 def _misfit(
-    step: StepDefinition,
-    parameter: Parameter,
-    produced: Any,
-    role: Role,
-    pointer: str,
+    step: StepDefinition, parameter: Parameter, source: _Source, pointer: str
 ) -> Issue:
-    source = f"step {parameter.name!r} returns"
-    if role is Role.ITEM:
-        source = f"the elements of step {step.over!r} are"
     return Issue(
         code="type_misfit",
         pointer=pointer,
         message=f"parameter {parameter.name!r} of step {step.name!r} is annotated as "
-        f"{show_type(parameter.annotation)}, but {source} {show_type(produced)}",
+        f"{show_type(parameter.annotation)}, but {source.what} "
+        f"{show_type(source.annotation)}",
         hint="Change one of the annotations.",
     )

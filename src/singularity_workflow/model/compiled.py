@@ -32,22 +32,18 @@ class ByKeyword:
 
     Args:
         function: The function.
-        names: Its positional-only parameters, in order.
+        defaults: Its positional-only parameters in order, each with its default.
     """
 
-    __slots__ = ("function", "names")
+    __slots__ = ("defaults", "function")
 
-    def __init__(self, function: StepFunction, names: tuple[str, ...]) -> None:
+    def __init__(self, function: StepFunction, defaults: Mapping[str, object]) -> None:
         self.function = function
-        self.names = names
+        self.defaults = defaults
 
     def __call__(self, **arguments: object) -> object:
-        """Call the function; positional-only arguments that are absent end the row."""
-        row: list[object] = []
-        for name in self.names:
-            if name not in arguments:
-                break
-            row.append(arguments.pop(name))
+        """Call the function; what is absent keeps its default."""
+        row = [arguments.pop(name, value) for name, value in self.defaults.items()]
         return self.function(*row, **arguments)
 
 

@@ -4,10 +4,9 @@ Put a definition and the functions of its steps together.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
-from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.adapters import Adapters
 from singularity_workflow.model.binding import Binding, compile_binding
 from singularity_workflow.model.compatibility import check_types
@@ -20,7 +19,12 @@ from singularity_workflow.model.compiled import (
 from singularity_workflow.model.conditions import Condition, Predicate
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
 from singularity_workflow.model.input_codec import InputCodec
-from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
+from singularity_workflow.model.issues import (
+    Issue,
+    IssueCollector,
+    json_pointer,
+    raise_issues,
+)
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.options import effective_options, effective_retry
 from singularity_workflow.model.output import OutputCodec
@@ -59,8 +63,7 @@ def compile_definition(
         DefinitionError: With every problem: missing functions, parameters that
             cannot be bound, annotations that cannot be checked or cannot fit.
     """
-    issues = _missing_functions(definition, functions)
-    raise_issues(definition.name, issues)
+    raise_issues(definition.name, _missing_functions(definition, functions))
     known = dict(signatures or {})
     for step in definition.steps:
         if step.name not in known:
@@ -69,15 +72,17 @@ def compile_definition(
     compiler = _StepCompiler(
         definition, resources=resources, adapters=adapters or Adapters()
     )
+    issues: list[Issue] = []
     if signatures is None:
         issues.extend(check_types(definition, known))
     steps: list[CompiledStep] = []
     for number, step in enumerate(definition.steps):
         function, signature = functions[step.name], known[step.name]
-        try:
-            steps.append(compiler.compile(number, step, function, signature))
-        except DefinitionError as error:
-            issues.extend(_located(error, number, signature))
+        compiled = compiler.compile(number, step, function, signature)
+        if isinstance(compiled, CompiledStep):
+            steps.append(compiled)
+        else:
+            issues.extend(compiled)
     raise_issues(definition.name, issues)
     return CompiledWorkflow(
         definition=definition,
@@ -104,19 +109,33 @@ class _StepCompiler:
         step: StepDefinition,
         function: StepFunction,
         signature: Signature,
-    ) -> CompiledStep:
+    ) -> CompiledStep | list[Issue]:
+        """Return the step, or everything that is wrong with its function."""
+        found = IssueCollector(json_pointer("steps", number), signature.location)
+        binding = found.catch(
+            lambda: self._bind(number, step, function, signature, step.kind),
+            "bad_parameter",
+        )
+        output = found.catch(
+            lambda: OutputCodec(step.name, signature.returns, self._adapters),
+            "bad_annotation",
+        )
+        when = self._predicate(number, step, step.options.when, found)
+        when_not = self._predicate(number, step, step.options.when_not, found)
+        if binding is None or output is None or found.issues:
+            return found.issues
         common = self._definition.options
         return CompiledStep(
             number=number,
             definition=step,
             function=_call_by_keyword(function, signature),
             is_async=signature.is_async,
-            binding=self._bind(number, step, function, signature, step.kind),
-            output=OutputCodec(step.name, signature.returns, self._adapters),
+            binding=binding,
+            output=output,
             options=effective_options(step.options, common),
             retry=effective_retry(step.options, common),
-            when=self._predicate(number, step, step.options.when),
-            when_not=self._predicate(number, step, step.options.when_not),
+            when=when,
+            when_not=when_not,
             original=function,
         )
 
@@ -141,23 +160,43 @@ class _StepCompiler:
         )
 
     def _predicate(
-        self, number: int, step: StepDefinition, condition: Condition | None
+        self,
+        number: int,
+        step: StepDefinition,
+        condition: Condition | None,
+        found: IssueCollector,
     ) -> CompiledPredicate | None:
-        if not isinstance(condition, Predicate) or condition.function is None:
+        if not isinstance(condition, Predicate):
             return None
         function = condition.function
-        signature = read_signature(function)
+        if function is None:
+            found.add(_missing_predicate(number, step, condition))
+            return None
+        signature = found.catch(lambda: read_signature(function), "bad_predicate")
+        if signature is None:
+            return None
+        inner = IssueCollector(json_pointer("steps", number), signature.location)
+        binding = inner.catch(
+            lambda: self._bind(number, step, function, signature, StepKind.SINGLE),
+            "bad_predicate",
+        )
+        found.add(*inner.issues)
+        if binding is None:
+            return None
         return CompiledPredicate(
             name=condition.name,
             function=_call_by_keyword(function, signature),
             is_async=signature.is_async,
-            binding=self._bind(number, step, function, signature, StepKind.SINGLE),
+            binding=binding,
         )
 
 
 def _call_by_keyword(function: StepFunction, signature: Signature) -> StepFunction:
-    names = tuple(one.name for one in signature.parameters if one.is_positional_only)
-    return ByKeyword(function, names) if names else function
+    names = [one.name for one in signature.parameters if one.is_positional_only]
+    if not names:
+        return function
+    parameters = inspect.signature(function).parameters
+    return ByKeyword(function, {name: parameters[name].default for name in names})
 
 
 def _missing_functions(
@@ -182,14 +221,13 @@ def _missing_functions(
     return issues
 
 
-def _located(error: DefinitionError, number: int, signature: Signature) -> list[Issue]:
-    where = f" ({signature.location})" if signature.location else ""
-    issues = error.issues or (
-        Issue(
-            code="bad_annotation",
-            pointer=json_pointer("steps", number),
-            message=error.message,
-            hint=error.hint,
-        ),
+def _missing_predicate(
+    number: int, step: StepDefinition, condition: Predicate
+) -> Issue:
+    return Issue(
+        code="missing_function",
+        pointer=json_pointer("steps", number, "options"),
+        message=f"predicate {condition.name} of step {step.name!r} is known by name "
+        "only",
+        hint="Give the function, or use a pattern or an SQL/JSON path.",
     )
-    return [replace(issue, message=issue.message + where) for issue in issues]

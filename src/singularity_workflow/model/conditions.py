@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
 
-from singularity_workflow.model.json_codec import NotJson, decode_json, encode_json
+from singularity_workflow.model.json_codec import (
+    NotJson,
+    decode_json,
+    encode_json,
+    find_problem,
+)
 
 __all__ = ["Condition", "Predicate", "condition_to_json", "to_condition"]
 
@@ -51,6 +56,8 @@ def to_condition(value: object) -> Condition:
     if isinstance(value, str):
         if not value.strip():
             raise ValueError("must not be an empty SQL/JSON path")
+        if problem := find_problem(value):
+            raise ValueError(f"is a path that {problem[1]}")
         return value
     if isinstance(value, Mapping):
         return _to_pattern(value)

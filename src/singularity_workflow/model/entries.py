@@ -1,5 +1,5 @@
 """
-Steps as they were written down, and the definition that follows from them.
+Steps as they were written down, and the edges that follow from them.
 
 A dependency may be written as a name, a function or a parameter, and before the step
 that it names; so edges are resolved when the definition is asked for.
@@ -8,21 +8,25 @@ that it names; so edges are resolved when the definition is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import MethodType
 from typing import Any
 
 from singularity_workflow.errors import DefinitionError
-from singularity_workflow.model.compatibility import check_types
-from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
-from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
-from singularity_workflow.model.options import StepOptions, WorkflowOptions
+from singularity_workflow.model.definition import StepDefinition, StepKind
+from singularity_workflow.model.issues import Issue, json_pointer
+from singularity_workflow.model.options import StepOptions
 from singularity_workflow.model.roles import edge_names
 from singularity_workflow.model.signature import Signature, StepFunction
-from singularity_workflow.model.validation import validate
 
-__all__ = ["StepEntry", "build_definition", "function_name", "read_references"]
+__all__ = [
+    "Reference",
+    "StepEntry",
+    "function_name",
+    "read_references",
+    "resolve_entries",
+]
 
 Reference = str | StepFunction
 
@@ -93,25 +97,13 @@ def read_references(value: object, what: str) -> tuple[Reference, ...]:
     return members
 
 
-def build_definition(
-    name: str, options: WorkflowOptions, entries: Sequence[StepEntry]
-) -> Definition:
-    """
-    Return the definition in normal form, without an input schema.
-
-    Raises:
-        DefinitionError: With everything that is wrong.
-    """
+def resolve_entries(
+    entries: Sequence[StepEntry],
+) -> tuple[tuple[StepDefinition, ...], list[Issue]]:
+    """Return the steps with their edges as names, and the references to no step."""
     resolver = _Resolver(entries)
     steps = tuple(resolver.resolve(number, one) for number, one in enumerate(entries))
-    definition = Definition(name=name, steps=steps, options=options)
-    issues = [*resolver.issues, *validate(definition)]
-    definition = definition.normalized()
-    if not issues:
-        signatures = {entry.name: entry.signature for entry in entries}
-        issues.extend(check_types(definition, signatures))
-    raise_issues(name, [_locate(issue, entries) for issue in issues])
-    return definition
+    return steps, resolver.issues
 
 
 class _Resolver:
@@ -182,14 +174,3 @@ def _key(function: Any) -> object:
     if isinstance(function, MethodType):
         return id(function.__self__), id(function.__func__)
     return id(function)
-
-
-def _locate(issue: Issue, entries: Sequence[StepEntry]) -> Issue:
-    """Return *issue* with the place of the function it is about."""
-    parts = issue.pointer.split("/")
-    if len(parts) < 3 or parts[1] != "steps":
-        return issue
-    location = entries[int(parts[2])].signature.location
-    if location is None:
-        return issue
-    return replace(issue, message=f"{issue.message} ({location})")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
-from pydantic_core import PydanticSerializationError
+from pydantic_core import to_jsonable_python
 
 from singularity_workflow.errors import InvalidInput
 from singularity_workflow.model.adapters import Adapter, describe_failure
@@ -70,20 +70,23 @@ class InputCodec:
         try:
             return encode_json(value)
         except NotJson as error:
-            for adapter in self._adapters:
-                if (data := _encode_as(adapter, value)) is not None:
-                    return data
+            if self._adapters and (data := _encode_rich(value)) is not None:
+                return data
             raise InvalidInput(
                 f"the input of workflow {self._workflow!r}: {error}"
             ) from error
 
 
-def _encode_as(adapter: Adapter, value: object) -> bytes | None:
-    """Return an instance of *adapter*'s type as JSON, None if it is not one."""
+def _encode_rich(value: object) -> bytes | None:
+    """
+    Return what only a type can read back (decimals, sets) as JSON, None if nothing can.
+
+    Members that no type knows stay, and no defaults are added: other types, and later
+    versions of them, see what was given.
+    """
     try:
-        checked = adapter.validate_python(value)
-        return encode_json(adapter.dump_python(checked, mode="json", by_alias=True))
-    except (ValidationError, PydanticSerializationError, NotJson):
+        return encode_json(to_jsonable_python(value, by_alias=True))
+    except ValueError:  # of pydantic or of ours: the first error says more
         return None
 
 

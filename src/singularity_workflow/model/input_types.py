@@ -1,24 +1,47 @@
 """
-Which types a run's input must have.
+Which types a run's input must have, and the codec that follows from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from singularity_workflow.model.adapters import Adapters
 from singularity_workflow.model.definition import Definition
+from singularity_workflow.model.input_codec import InputCodec
+from singularity_workflow.model.issues import Issue, IssueCollector, json_pointer
 from singularity_workflow.model.roles import Role, assign_roles
 from singularity_workflow.model.signature import Signature, is_checked
 
-__all__ = ["find_input_types"]
+__all__ = ["InputType", "build_input_codec", "find_input_types"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputType:
+    """
+    One type that a run's input must have.
+
+    Args:
+        annotation: The type.
+        what: Whose it is, for messages.
+        pointer: Where the workflow or the step stands in the definition.
+        location: `file:line` of the step's function.
+    """
+
+    annotation: Any
+    what: str
+    pointer: str = ""
+    location: str | None = None
 
 
 def find_input_types(
     definition: Definition, signatures: Mapping[str, Signature], declared: Any
-) -> list[tuple[Any, str]]:
+) -> list[InputType]:
     """
-    Return the types that must hold, each with whose it is, for messages.
+    Return the types that must hold.
 
     Args:
         definition: The workflow.
@@ -30,21 +53,43 @@ def find_input_types(
         single steps, `input` are annotated as, each type once.
     """
     if declared is not None:
-        return [(declared, f"the input of workflow {definition.name!r}")]
-    found: list[tuple[Any, str]] = []
-    for step in definition.steps:
+        what = f"the input of workflow {definition.name!r}"
+        return [InputType(annotation=declared, what=what)]
+    found: list[InputType] = []
+    for number, step in enumerate(definition.steps):
         if step.depends_on:
             continue
-        roles = assign_roles(
-            signatures[step.name], step=step.name, kind=step.kind, depends_on=()
-        )
+        signature = signatures[step.name]
+        roles = assign_roles(signature, step=step.name, kind=step.kind, depends_on=())
         for parameter, role in roles:
             holds = role is Role.RUN_INPUT or (
                 role is Role.MERGED and parameter.name == "input" and not step.is_map
             )
             annotation = parameter.annotation
-            known = [one for one, _ in found]
+            known = [one.annotation for one in found]
             if holds and is_checked(annotation) and annotation not in known:
-                what = f"parameter {parameter.name!r} of step {step.name!r}"
-                found.append((annotation, what))
+                one = InputType(
+                    annotation=annotation,
+                    what=f"parameter {parameter.name!r} of step {step.name!r}",
+                    pointer=json_pointer("steps", number),
+                    location=signature.location,
+                )
+                found.append(one)
     return found
+
+
+def build_input_codec(
+    workflow: str, types: Iterable[InputType], adapters: Adapters
+) -> tuple[InputCodec, list[Issue]]:
+    """Return the codec of a run's input, and the types that cannot be checked."""
+    issues: list[Issue] = []
+    checked = []
+    for one in types:
+        found = IssueCollector(one.pointer, one.location)
+        adapter = found.catch(
+            partial(adapters.get, one.annotation, one.what), "bad_annotation"
+        )
+        issues.extend(found.issues)
+        if adapter is not None:
+            checked.append(adapter)
+    return InputCodec(workflow, checked), issues

@@ -2,8 +2,9 @@
 Values to JSON bytes and back, refusing what PostgreSQL or JSON cannot hold.
 
 Accepted besides plain JSON values, because they have one obvious form: tuples (also
-named ones), mappings, enum members, dataclasses, `datetime`, `date`, `time`, `UUID`
-and pydantic models (dumped by alias, as they are validated). Refused: bytes, sets,
+named ones), mappings, enum members, dataclasses, `datetime`, `date`, `time`, `UUID`,
+subclasses of the plain types (a `StrEnum` may be a key) and pydantic models (dumped by
+alias, as they are validated). Refused: bytes, sets,
 `Decimal`, numpy arrays and all else; a step that returns such a value declares its
 type, or converts it.
 
@@ -58,9 +59,8 @@ def encode_json(value: object) -> bytes:
     """
     try:
         data = orjson.dumps(value, _convert)
-    except (TypeError, RecursionError) as error:
-        path, reason = find_problem(value) or ("$", str(error))
-        raise NotJson(path, reason) from None
+    except (TypeError, RecursionError):
+        data = _encode_slowly(value)
     if b"null" in data and (problem := find_problem(value)):
         raise NotJson(*problem)
     if b"\\u0000" in data and _NUL.search(data):
@@ -102,12 +102,24 @@ def show_path(parts: list[object] | tuple[object, ...]) -> str:
     return text
 
 
+def _encode_slowly(value: object) -> bytes:
+    """Encode what failed at first: it has a problem, or a key of a subclass of str."""
+    if problem := find_problem(value):
+        raise NotJson(*problem)
+    try:
+        return orjson.dumps(value, _convert, orjson.OPT_NON_STR_KEYS)
+    except (TypeError, RecursionError) as error:
+        raise NotJson("$", str(error)) from None
+
+
 def _convert(value: object) -> object:
     """Turn what orjson does not know into what it knows, or raise TypeError."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, tuple):
         return list(value)
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
@@ -147,7 +159,7 @@ def _search_members(members: object, path: list[object]) -> str | None:
 
 def _search_mapping(value: Mapping[object, object], path: list[object]) -> str | None:
     for key in value:
-        if not isinstance(key, str) or isinstance(key, Enum):
+        if not isinstance(key, str):
             return f"has the key {key!r}, which is not a string"
         if reason := _string_problem(key):
             return f"has the key {key!r}, which {reason}"

@@ -9,7 +9,7 @@ whole object travels as one JSON value, with only what was given in it.
 # ruff: noqa: RUF009 - option() is dataclasses.field() with another name
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, Literal, Self, TypeAlias, TypeVar, cast
@@ -50,7 +50,6 @@ MAP_ONLY = ("over", "initial_tasks")
 
 _MODES: tuple[Mode, ...] = ("fail", "skip", "skip_cascade")
 _T = TypeVar("_T")
-_Options = TypeVar("_Options", bound="SharedOptions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +149,7 @@ class SharedOptions:
         """
         if not given:
             return cls(), []
-        rules = cls._rules()
+        rules = _rules_of(cls)
         values: dict[str, Any] = {}
         issues: list[Issue] = []
         for name, value in given.items():
@@ -173,13 +172,9 @@ class SharedOptions:
         """Return what was given, and nothing else; times in seconds."""
         return {
             name: _dump(value)
-            for name in self._rules()
+            for name in _rules_of(type(self))
             if (value := getattr(self, name)) is not None
         }
-
-    @classmethod
-    def _rules(cls) -> dict[str, _Rule]:
-        return {one.name: one.metadata["rule"] for one in fields(cls)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +203,7 @@ class WorkflowOptions(SharedOptions):
 
 def option_docs(kind: type[SharedOptions]) -> dict[str, str]:
     """Return the description of each option of *kind*, by name."""
-    return {name: rule.doc for name, rule in kind._rules().items()}
+    return {name: rule.doc for name, rule in _rules_of(kind).items()}
 
 
 def effective_retry(step: SharedOptions, workflow: SharedOptions) -> RetryPolicy:
@@ -246,6 +241,10 @@ def effective_options(step: StepOptions, workflow: WorkflowOptions) -> StepOptio
     )
 
 
+def _rules_of(kind: type[SharedOptions]) -> dict[str, _Rule]:
+    return {one.name: one.metadata["rule"] for one in fields(kind)}
+
+
 def _dump(value: object) -> object:
     if isinstance(value, timedelta):
         return value.total_seconds()
@@ -264,11 +263,19 @@ def _bad(name: str, message: str, pointer: str) -> Issue:
 
 def _unknown(name: object, rules: Mapping[str, _Rule], pointer: str) -> Issue:
     hint = did_you_mean(str(name), (*rules, *MAP_ONLY))
-    if name in MAP_ONLY:
-        hint = "It is an option of map steps."
+    for owners, names in _OWNERS:
+        if name in names:
+            hint = f"It is an option of {owners}."
     return Issue(
         code="unknown_option",
         pointer=pointer + json_pointer(str(name)),
         message=f"there is no option {name!r} here",
         hint=hint or f"The options are {', '.join(rules)}.",
     )
+
+
+_OWNERS: tuple[tuple[str, Collection[str]], ...] = (
+    ("map steps", MAP_ONLY),
+    ("steps", _rules_of(StepOptions)),
+    ("the workflow", _rules_of(WorkflowOptions)),
+)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Final
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 
 from singularity_workflow.errors import InvalidOutput
 from singularity_workflow.model.adapters import Adapter, Adapters, describe_failure
@@ -16,7 +15,6 @@ from singularity_workflow.model.signature import is_checked
 
 __all__ = ["OutputCodec"]
 
-_UNCHECKED: Final = (None, type(None))
 _PLAIN: Final = (dict, list, str, int, float, bool)
 
 
@@ -24,7 +22,7 @@ class OutputCodec:
     """
     Check and encode the outputs of one step.
 
-    Without an annotation, or with `None`, any JSON value is taken as it is.
+    Without an annotation any JSON value is taken as it is.
 
     Args:
         step: Name of the step, for messages.
@@ -42,7 +40,7 @@ class OutputCodec:
         self.annotation = annotation
         self._plain = annotation if annotation in _PLAIN else None
         self._adapter: Adapter | None = None
-        if is_checked(annotation) and annotation not in _UNCHECKED:
+        if is_checked(annotation):
             self._adapter = adapters.get(annotation, f"the output of step {step!r}")
 
     def encode(self, value: object) -> bytes:
@@ -68,7 +66,7 @@ class OutputCodec:
                 f"the output of step {self.step!r} does not fit "
                 f"{describe_failure(error)}"
             ) from error
-        except PydanticSerializationError as error:
+        except ValueError as error:  # of a serializer, or bytes that are no text
             raise InvalidOutput(
                 f"the output of step {self.step!r} cannot be dumped: {error}"
             ) from error

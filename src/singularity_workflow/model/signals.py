@@ -29,6 +29,9 @@ class Signal(Exception):
         super().__init__(reason or "")
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[Signal], tuple[object, ...]]:
+        return type(self), (self.reason,)
+
 
 class Retry(Signal):
     """
@@ -44,7 +47,9 @@ class Retry(Signal):
         ValueError: If *after* is no length of time, or negative.
     """
 
-    def __init__(self, after: Duration | None = None, reason: str | None = None):
+    def __init__(
+        self, after: Duration | None = None, reason: str | None = None
+    ) -> None:
         super().__init__(reason)
         self.after: timedelta | None = None
         if after is not None:
@@ -53,7 +58,7 @@ class Retry(Signal):
             except ValueError as error:
                 raise ValueError(f"Retry: after {error}") from None
 
-    def __reduce__(self) -> tuple[type[Retry], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[type[Signal], tuple[object, ...]]:
         return type(self), (self.after, self.reason)
 
 

@@ -104,9 +104,11 @@ def read_signature(
             hint="Wrap it in a function or a lambda with named parameters.",
         ) from None
     target = _unwrap(function)
-    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
+    location = _locate(target)
+    if _is_generator(function):
         raise DefinitionError(
-            f"{function!r} yields, and a step returns its output once",
+            f"{function!r} yields, and a step returns its output once"
+            + (f" ({location})" if location else ""),
             hint="Collect what it yields and return a list.",
         )
     hints = _resolve(target, names or {})
@@ -123,7 +125,7 @@ def read_signature(
             if one.kind not in _VARIADIC and one.name not in bound
         ),
         returns=Any if isinstance(function, type) else hints.get("return", Any),
-        location=_locate(target),
+        location=location,
         is_async=_is_async(function),
     )
 
@@ -138,7 +140,7 @@ def local_names(function: StepFunction, depth: int = 2) -> Mapping[str, object]:
     annotations = getattr(function, "__annotations__", None) or {}
     if not any(isinstance(one, str) for one in annotations.values()):
         return {}
-    frame = sys._getframe(depth)
+    frame = sys._getframe(depth)  # noqa: SLF001 - Python has no other name for it
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
@@ -224,10 +226,22 @@ def _locate(function: Any) -> str | None:
 
 
 def _is_async(function: object) -> bool:
+    return any(map(inspect.iscoroutinefunction, _called(function)))
+
+
+def _is_generator(function: object) -> bool:
+    """Return whether a call yields; a decorator may have collected what it wraps."""
+    called = _called(function)
+    return any(
+        inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one)
+        for one in called
+    )
+
+
+def _called(function: object) -> tuple[object, ...]:
+    """Return what runs when *function* is called, itself and its `__call__`."""
     while isinstance(function, functools.partial):
         function = function.func
     if isinstance(function, type):
-        return False
-    if inspect.iscoroutinefunction(function):
-        return True
-    return inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+        return ()
+    return function, getattr(function, "__call__", None)  # noqa: B004

@@ -118,8 +118,8 @@ class _Owner:
         if isinstance(function, FunctionType) and not isinstance(
             self._source, ModuleType
         ):
-            first = function.__code__.co_varnames[: function.__code__.co_argcount][:1]
-            if first == ("self",):
+            first = next(iter(inspect.signature(function).parameters), None)
+            if first == "self":
                 bound: StepFunction = function.__get__(self._make_instance())
                 return bound
         found: StepFunction = function

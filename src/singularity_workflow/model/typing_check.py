@@ -36,27 +36,31 @@ _LAX: Final[dict[str, Kinds]] = {
 }
 
 
-def produced_kinds(annotation: Any) -> Kinds | None:
-    """Return the JSON types that values of *annotation* become, None if unknown."""
-    return _kinds(annotation, accepting=False)
+def produced_kinds(annotation: Any, *, is_input: bool = False) -> Kinds | None:
+    """Return the JSON types that values of *annotation* have, None if unknown."""
+    return _kinds(annotation, accepting=is_input)
 
 
-def can_fit(produced: Any, wanted: Any) -> bool:
+def can_fit(produced: Any, wanted: Any, *, is_input: bool = False) -> bool:
     """
     Return False if no value of *produced* can be a *wanted*, True when in doubt.
 
     Args:
-        produced: Annotation of an output.
+        produced: Annotation of what is there.
         wanted: Annotation of the parameter that takes it.
+        is_input:
+            Whether what is there is a run's input, which is stored as it was given:
+            it may be all that *produced* accepts. An output is what it dumps to.
     """
-    given = _kinds(produced, accepting=False)
+    given = _kinds(produced, accepting=is_input)
     taken = _kinds(wanted, accepting=True)
     if given is None or taken is None:
         return True
     if not given & taken:
         return False
     if given == taken == {"array"}:
-        return can_fit(element_type(produced), element_type(wanted))
+        elements = element_type(produced), element_type(wanted)
+        return can_fit(*elements, is_input=is_input)
     return True
 
 
@@ -111,7 +115,8 @@ def _is_plain_record(kind: type) -> bool:
         return False
     if not issubclass(kind, BaseModel) and not dataclasses.is_dataclass(kind):
         return False
-    if "__get_pydantic_core_schema__" in vars(kind):
+    bases = (one for one in kind.__mro__ if one is not BaseModel)
+    if any("__get_pydantic_core_schema__" in vars(one) for one in bases):
         return False
     decorators = getattr(kind, "__pydantic_decorators__", None)
     return decorators is None or not (

@@ -149,7 +149,7 @@ def _map_issues(number: int, step: StepDefinition) -> Iterator[Issue]:
                 yield Issue(
                     code="map_only_option",
                     pointer=json_pointer("steps", number, key),
-                    message=f"step {step.name!r} has {key}, which maps have",
+                    message=f"step {step.name!r} has {key}, which only maps have",
                     hint="Make it a map step.",
                 )
         return
@@ -227,5 +227,5 @@ def _path(names: list[str]) -> str:
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    shown = ", ".join(repr(name) for name in dict.fromkeys(names[:_SHOWN]))
+    shown = ", ".join(dict.fromkeys(repr(name) for name in names[:_SHOWN]))
     return shown + (", ..." if len(names) > _SHOWN else "")

@@ -6,32 +6,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar, overload
 
 from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.adapters import Adapters
+from singularity_workflow.model.building import build_definition
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.compiler import compile_definition
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
 from singularity_workflow.model.entries import (
+    Reference,
     StepEntry,
-    build_definition,
     function_name,
     read_references,
 )
 from singularity_workflow.model.input_codec import InputCodec
-from singularity_workflow.model.input_types import find_input_types
-from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
+from singularity_workflow.model.issues import (
+    Issue,
+    IssueCollector,
+    json_pointer,
+    raise_issues,
+)
 from singularity_workflow.model.json_codec import decode_json
 from singularity_workflow.model.mermaid import to_mermaid
 from singularity_workflow.model.names import name_issue
-from singularity_workflow.model.options import StepOptions, WorkflowOptions
+from singularity_workflow.model.options import MAP_ONLY, StepOptions, WorkflowOptions
 from singularity_workflow.model.signature import (
     StepFunction,
     local_names,
     read_signature,
 )
-from singularity_workflow.model.sources import read_source, source_name
+from singularity_workflow.model.sources import SourceStep, read_source, source_name
 from singularity_workflow.model.validation import initial_tasks_issue
 
 __all__ = ["Workflow"]
@@ -83,21 +89,15 @@ class Workflow:
         """
         if isinstance(source, Workflow):
             return source
+        listed = read_source(source)
         workflow = cls(source_name(source))
         workflow.source = source
-        for step in read_source(source):
-            options = dict(step.options)
-            is_map = any(
-                options.get(key) is not None for key in ("over", "initial_tasks")
-            )
-            workflow._add(
-                StepKind.MAP if is_map else StepKind.SINGLE,
-                step.function,
-                name=step.name,
-                given=step.given,
-                has_edges_by_name=options.get("depends_on") is None,
-                options=options,
-            )
+        issues: list[Issue] = []
+        for number, step in enumerate(listed):
+            found = IssueCollector(json_pointer("steps", number))
+            found.catch(partial(workflow._add_listed, number, step), "bad_step")
+            issues.extend(found.issues)
+        raise_issues(workflow.name, issues)
         return workflow
 
     @overload
@@ -283,16 +283,31 @@ class Workflow:
 
     def _build(self) -> tuple[Definition, InputCodec]:
         if self._built is None:
-            entries = list(self._entries.values())
-            definition = build_definition(self.name, self.options, entries)
-            signatures = {entry.name: entry.signature for entry in entries}
-            types = find_input_types(definition, signatures, self._input)
-            codec = InputCodec(
-                self.name, [self._adapters.get(one, what) for one, what in types]
+            self._built = build_definition(
+                self.name,
+                self.options,
+                list(self._entries.values()),
+                declared=self._input,
+                adapters=self._adapters,
             )
-            schema = codec.schema() or None
-            self._built = replace(definition, input_schema=schema), codec
         return self._built
+
+    def _add_listed(self, number: int, step: SourceStep) -> None:
+        options = {
+            key: value
+            for key, value in step.options.items()
+            if value is not None or key not in MAP_ONLY
+        }
+        is_map = any(key in options for key in MAP_ONLY)
+        self._add(
+            StepKind.MAP if is_map else StepKind.SINGLE,
+            step.function,
+            number=number,
+            name=step.name,
+            given=step.given,
+            has_edges_by_name=options.get("depends_on") is None,
+            options=options,
+        )
 
     def _add(
         self,
@@ -301,6 +316,7 @@ class Workflow:
         *,
         name: str | None,
         options: Mapping[str, object],
+        number: int | None = None,
         names: Mapping[str, object] | None = None,
         given: StepFunction | None = None,
         has_edges_by_name: bool = True,
@@ -313,19 +329,23 @@ class Workflow:
             )
         rest = dict(options)
         step: Any = name if name is not None else function_name(function)
-        what = f"of step {step!r}"
-        depends_on = read_references(rest.pop("depends_on", None), f"depends_on {what}")
-        over = read_references(rest.pop("over", None), f"over {what}")
-        initial_tasks: Any = rest.pop("initial_tasks", None)
-        pointer = json_pointer("steps", len(self._entries))
+        place = len(self._entries) if number is None else number
+        pointer = json_pointer("steps", place)
         signature = read_signature(function, names)
+        found = IssueCollector(pointer, signature.location)
+        found.add(*self._name_issues(step, pointer))
+        depends_on = _references(found, step, "depends_on", rest)
+        over: Reference | None = None
+        initial_tasks: Any = None
+        if kind is StepKind.MAP:
+            over = _read_over(found, step, pointer, rest)
+            initial_tasks = rest.pop("initial_tasks", None)
+            found.add(initial_tasks_issue(step, initial_tasks, pointer))
         read, issues = StepOptions.read(rest, pointer=f"{pointer}/options")
-        issues += self._entry_issues(step, over, initial_tasks, pointer)
-        where = f" ({signature.location})" if signature.location else ""
-        raise_issues(
-            self.name,
-            [replace(one, message=f"{one.message} {what}{where}") for one in issues],
-        )
+        for one in issues:
+            found.add(replace(one, message=f"step {step!r}: {one.message}"))
+        raise_issues(self.name, found.issues)
+
         self._built = None
         self._entries[step] = StepEntry(
             name=step,
@@ -335,14 +355,12 @@ class Workflow:
             signature=signature,
             depends_on=depends_on,
             has_edges_by_name=has_edges_by_name,
-            over=over[0] if over else None,
+            over=over,
             initial_tasks=initial_tasks,
             options=read,
         )
 
-    def _entry_issues(
-        self, step: Any, over: tuple[object, ...], initial_tasks: object, pointer: str
-    ) -> list[Issue]:
+    def _name_issues(self, step: Any, pointer: str) -> list[Issue | None]:
         found = [name_issue(step, "step", f"{pointer}/name")]
         if isinstance(step, str) and step in self._entries:
             earlier = self._entries[step].signature.location
@@ -350,18 +368,30 @@ class Workflow:
                 Issue(
                     code="duplicate_step",
                     pointer=f"{pointer}/name",
-                    message=f"there is another step {step!r}"
-                    + (f" ({earlier})" if earlier else ""),
+                    message=f"there is a step {step!r} already"
+                    + (f", at {earlier}" if earlier else ""),
                     hint="Give one of them another name, with name=...",
                 )
             )
-        if len(over) > 1:
-            found.append(
-                Issue(
-                    code="bad_option",
-                    pointer=f"{pointer}/over",
-                    message="over must be one step",
-                )
-            )
-        found.append(initial_tasks_issue(step, initial_tasks, pointer))
-        return [issue for issue in found if issue is not None]
+        return found
+
+
+def _references(
+    found: IssueCollector, step: object, option: str, options: dict[str, object]
+) -> tuple[Reference, ...]:
+    """Take *option* out of *options*, as names and functions of steps."""
+    value = options.pop(option, None)
+    what = f"{option} of step {step!r}"
+    return found.catch(lambda: read_references(value, what), "bad_dependency") or ()
+
+
+def _read_over(
+    found: IssueCollector, step: object, pointer: str, options: dict[str, object]
+) -> Reference | None:
+    """Take `over` out of the options of a map step."""
+    over = _references(found, step, "over", options)
+    if len(over) > 1:
+        message = f"over of step {step!r} must be one step"
+        pointer = f"{pointer}/over"
+        found.add(Issue(code="bad_option", pointer=pointer, message=message))
+    return over[0] if over else None

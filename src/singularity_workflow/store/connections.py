@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import psycopg
 from psycopg.adapt import Dumper
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 from psycopg.types.json import set_json_loads
 
@@ -77,7 +78,7 @@ def set_codecs(context: AdaptContext) -> None:
 
 def _session(dsn: str) -> dict[str, Any]:
     """Return how to connect, the options that the address carries included."""
-    own = psycopg.conninfo.conninfo_to_dict(dsn)
+    own = conninfo_to_dict(dsn)
     options = f"{SESSION_OPTIONS} {own.get('options') or ''}".rstrip()
     return {
         "conninfo": dsn,
@@ -122,6 +123,7 @@ async def open_pool(
         set_codecs(connection)
 
     session = _session(dsn)
+    pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
     pool = psycopg_pool.AsyncConnectionPool(
         session.pop("conninfo"),
         kwargs=session,

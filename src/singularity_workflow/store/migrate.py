@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from singularity_workflow.errors import (
@@ -24,6 +23,7 @@ from singularity_workflow.errors import (
 from singularity_workflow.store import sql_files
 from singularity_workflow.store.connections import translated_errors
 from singularity_workflow.store.pgmq import ensure_pgmq
+from singularity_workflow.version import library_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SchemaStatus",
     "check_schema",
-    "library_version",
     "migrate",
     "schema_status",
 ]
@@ -66,14 +65,6 @@ class _Applied:
     checksum: str
     library: str
     is_complete: bool
-
-
-def library_version() -> str:
-    """Return the version of the installed package."""
-    try:
-        return version("singularity-workflow")
-    except PackageNotFoundError:
-        return "0"
 
 
 async def schema_status(connection: psycopg.AsyncConnection[Any]) -> SchemaStatus:

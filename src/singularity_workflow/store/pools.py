@@ -38,6 +38,7 @@ class Pool(Protocol):
     @property
     def conninfo(self) -> str:
         """How to open further connections to the same database."""
+        raise NotImplementedError
 
     async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
         """Run one query in a transaction; return the first column of its row."""

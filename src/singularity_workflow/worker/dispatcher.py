@@ -23,7 +23,7 @@ from singularity_workflow.model.context import Context
 from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import EndedRun, Reply, TaskRef
 from singularity_workflow.worker.catalog import Catalog
-from singularity_workflow.worker.memory import RunMemory
+from singularity_workflow.worker.memory import MapKey, RunMemory
 from singularity_workflow.worker.outcome import Outcome, encode_batch
 from singularity_workflow.worker.runner import Job, Runner
 from singularity_workflow.worker.waiters import Waiters
@@ -76,6 +76,8 @@ class Dispatcher:
         runner: What runs it.
         waiters: Who is told of the ends of runs.
         on_timer: Told when a timer is due sooner than was known, in seconds.
+        on_lost_call: Told when a call broke off: tasks may have been handed over in a
+            reply that never came.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Dispatcher:
         runner: Runner,
         waiters: Waiters,
         on_timer: Callable[[float], None],
+        on_lost_call: Callable[[], None],
     ) -> None:
         self.worker_id = worker_id
         self.queues = list(queues)
@@ -99,10 +102,15 @@ class Dispatcher:
         self._runner = runner
         self._waiters = waiters
         self._on_timer = on_timer
+        self._on_lost_call = on_lost_call
+        # every attempt that is here: running, ended or being reported
+        self._known: dict[TaskRef, None] = {}
         self._running: dict[TaskRef, Job] = {}
         self._ended: deque[Outcome] = deque()
         self._reported: dict[TaskRef, Outcome] = {}
-        self._lone: dict[TaskRef, asyncio.Task[None]] = {}
+        # runs that others hold all the time: reported apart, each in its own turn
+        self._contended: dict[str, list[Outcome]] = {}
+        self._apart: set[asyncio.Task[None]] = set()
         self._reserved = 0
         self._wake = asyncio.Event()
         self._queue = _QueueView()
@@ -135,9 +143,14 @@ class Dispatcher:
 
     def known_tasks(self) -> list[TaskRef]:
         """Return every attempt that is here: running, ended or being reported."""
-        # called from the heartbeat's thread: each list() is one step for the loop
-        ended = [outcome.task for outcome in list(self._ended)]
-        return [*self._running, *ended, *self._reported, *self._lone]
+        # called from the heartbeat's thread: list() of one dict is one step for the
+        # loop's, and a task that changes its place meanwhile is not missed
+        return list(self._known)
+
+    def note_lost_call(self) -> None:
+        """Take note that a call broke off: it may have handed tasks to nobody."""
+        self._queue.announce(None)
+        self._on_lost_call()
 
     def lose(self, tasks: Sequence[TaskRef]) -> None:
         """Stop attempts that are no longer ours."""
@@ -171,13 +184,17 @@ class Dispatcher:
             await asyncio.wait(jobs, timeout=1.0)
         self._ended.extendleft(self._reported.values())
         self._reported = {}
-        with contextlib.suppress(ConnectionFailed):
+        try:
             while self._ended:
                 await self._exchange()
             if unfinished:
                 await self._store.release_tasks(unfinished)
-        if self._lone:
-            await asyncio.wait(self._lone.values(), timeout=1.0)
+        except ConnectionFailed:
+            logger.warning("closing without the database: the lease must run out")
+        except Exception:
+            logger.exception("the last tasks cannot be reported or given back")
+        if self._apart:
+            await asyncio.wait(self._apart, timeout=1.0)
 
     def absorb(self, reply: Reply) -> None:
         """Do what a reply says: wake waiters, run tasks, remember the queue's state."""
@@ -210,6 +227,7 @@ class Dispatcher:
                 self._queue.announce(None)
             self._wake.clear()
             while self._ended or self._can_claim():
+                self._queue.look_again()
                 await self._exchange_or_back_off()
 
     async def _exchange_or_back_off(self) -> None:
@@ -218,6 +236,7 @@ class Dispatcher:
         except ConnectionFailed as error:
             if not self._backoff:
                 logger.warning("the database is away: %s", error.message)
+            self.note_lost_call()
             await self._back_off()
         except Exception:
             # whatever it is, the worker must not die of it with its tasks
@@ -234,9 +253,16 @@ class Dispatcher:
         self._backoff = min(_LAST_BACKOFF, self._backoff * 2 or 0.05)
         await asyncio.sleep(self._backoff * random.uniform(0.5, 1))  # noqa: S311
 
-    async def _exchange(self) -> None:
-        """Make one call of `report_tasks`, and do what it answers."""
-        batch = self._take_batch()
+    async def _exchange(self, limit: int = _LARGEST_BATCH) -> None:
+        """Report at most *limit* outcomes in one call, and do what it answers."""
+        batch = self._take_batch(limit)
+        maps = self.memory.pin_maps()
+        try:
+            await self._report(batch, maps)
+        finally:
+            self.memory.unpin_maps(maps)
+
+    async def _report(self, batch: list[Outcome], maps: Sequence[MapKey]) -> None:
         slots = 0 if self._is_closing else self._free_slots()
         does_claim = slots > 0 and self._queue.may_have_messages
         low = self._queue.low_key()
@@ -250,9 +276,10 @@ class Dispatcher:
                 low=low,
                 max_key=self._queue.head,
                 wanted=self._wanted(batch),
-                known_maps=self.memory.known_maps(),
+                known_maps=[f"({run_id},{step_no})" for run_id, step_no in maps],
             )
         except BatchRejected as error:
+            self._put_back(batch)
             await self._isolate(batch, error)
             return
         except BaseException:
@@ -265,9 +292,8 @@ class Dispatcher:
         self.absorb(reply)
         self._forget()
 
-    def _take_batch(self) -> list[Outcome]:
-        batch = list(islice(self._ended, _LARGEST_BATCH))
-        # first the new place, then the old: the heartbeat's thread reads both
+    def _take_batch(self, limit: int) -> list[Outcome]:
+        batch = list(islice(self._ended, limit))
         self._reported = {outcome.task: outcome for outcome in batch}
         for _ in batch:
             self._ended.popleft()
@@ -291,44 +317,63 @@ class Dispatcher:
             if outcome.deferrals < _DEFERRALS_BEFORE_WAITING:
                 self._ended.append(outcome)
             else:
-                self._lone[ref] = asyncio.create_task(self._report_alone(outcome))
+                self._set_apart(outcome)
             del self._reported[ref]
 
     def _forget(self) -> None:
         """Give up the payloads of what was reported, now that the reply was used."""
         for ref in self._reported:
-            self.memory.release(ref)
+            self._release(ref)
         self._reported = {}
 
-    async def _report_alone(self, outcome: Outcome) -> None:
-        """Report a task whose run others hold all the time, waiting for our turn."""
-        ref = outcome.task
-        try:
-            reply = await self._store.report_alone(
-                self.worker_id, encode_batch([outcome]), self._wanted([outcome])
-            )
-        except Exception as error:
-            logger.warning("reporting %s alone failed: %s", ref, error)
-            outcome.deferrals = 0
-            self._ended.append(outcome)
-            self._wake.set()
-        else:
+    def _release(self, ref: TaskRef) -> None:
+        self._known.pop(ref, None)
+        self.memory.release(ref)
+
+    def _set_apart(self, outcome: Outcome) -> None:
+        run_id = outcome.task.run_id
+        if run_id in self._contended:
+            self._contended[run_id].append(outcome)
+            return
+        self._contended[run_id] = [outcome]
+        task = asyncio.create_task(self._report_apart(run_id))
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
+
+    async def _report_apart(self, run_id: str) -> None:
+        """
+        Report the tasks of a run that others hold all the time, waiting for our turn.
+
+        What ends of that run meanwhile goes with the next call of this one.
+        """
+        outcomes = self._contended[run_id]
+        while outcomes:
+            batch = outcomes[:_LARGEST_BATCH]
+            try:
+                reply = await self._store.report_alone(
+                    self.worker_id, encode_batch(batch), self._wanted(batch)
+                )
+            except Exception as error:
+                logger.warning("reporting run %s apart failed: %s", run_id, error)
+                break
+            del outcomes[: len(batch)]
             self.absorb(reply)
-            self.memory.release(ref)
-        finally:
-            self._lone.pop(ref, None)
+            for outcome in batch:
+                self._release(outcome.task)
+        del self._contended[run_id]
+        for outcome in outcomes:
+            outcome.deferrals = 0
+        self._ended.extend(outcomes)
+        self._wake.set()
 
     async def _isolate(self, batch: list[Outcome], error: BatchRejected) -> None:
         """Find the outcome that the server cannot store, and fail its task for good."""
         if len(batch) > 1:
             middle = len(batch) // 2
-            for half in (batch[:middle], batch[middle:]):
-                self._ended.extendleft(reversed(half))
-                self._reported = {}
-                await self._exchange_some(len(half))
+            for size in (middle, len(batch) - middle):
+                await self._exchange(size)
             return
         outcome = batch[0]
-        self._reported = {}
         outcome.kind = "failed"
         outcome.output = None
         outcome.is_final = True
@@ -336,16 +381,6 @@ class Dispatcher:
             "type": "singularity_workflow.errors.InvalidOutput",
             "message": f"PostgreSQL cannot store the output: {error}",
         }
-        self._ended.appendleft(outcome)
-
-    async def _exchange_some(self, count: int) -> None:
-        """Exchange the first *count* outcomes only."""
-        rest = deque(list(self._ended)[count:])
-        self._ended = deque(list(self._ended)[:count])
-        try:
-            await self._exchange()
-        finally:
-            self._ended.extend(rest)
 
     # tasks
 
@@ -367,17 +402,21 @@ class Dispatcher:
                 step.timeout,
             )
             job = Job(ref, step, inputs, context)
+            self._known[ref] = None
             self._running[ref] = job
             job.task = loop.create_task(self._run(job))
 
     async def _run(self, job: Job) -> None:
         outcome: Outcome | None = None
         try:
-            outcome = await self._runner.run(job)
+            if job.begin():
+                outcome = await self._runner.run(job)
         finally:
             self._running.pop(job.ref, None)
             if outcome is None or job.is_gone:
-                self.memory.release(job.ref)
+                self._release(job.ref)
+            elif job.ref.run_id in self._contended:
+                self._contended[job.ref.run_id].append(outcome)
             else:
                 self._ended.append(outcome)
             self._wake.set()
@@ -401,10 +440,17 @@ class _QueueView:
         self.head: int | None = None
         self._low = 0
         self._scanned_at = float("-inf")
+        self._claimed_at = float("-inf")
 
     def announce(self, key: int | None) -> None:
         self.may_have_messages = True
         self._low = 0 if key is None else min(self._low, key)
+
+    def look_again(self) -> None:
+        """Believe no longer that the queues are empty, if that was seen long ago."""
+        now = asyncio.get_running_loop().time()
+        if not self.may_have_messages and now - self._claimed_at > _IDLE_POLL:
+            self.announce(None)
 
     def low_key(self) -> int:
         """Return the key from which to claim; now and then from the very first."""
@@ -417,8 +463,9 @@ class _QueueView:
         """Take note of what a claim found."""
         if reply.last is None and len(reply.tasks) >= slots:
             return  # hand-over took all slots, and the queues were not looked at
+        self._claimed_at = asyncio.get_running_loop().time()
         if low == 0:
-            self._scanned_at = asyncio.get_running_loop().time()
+            self._scanned_at = self._claimed_at
         if reply.last is not None:
             self._low = reply.last
         self.head = reply.head

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Final, Protocol
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 _BEATS_PER_LEASE: Final = 3
 _BEATS_PER_SWEEP: Final = 6
+_SWEEP_FOR: Final = 15.0
+"""Seconds of sweeping after a lost call: a sweep takes what was started 10 s before."""
+
 _LONGEST_PAUSE_WHEN_AWAY: Final = 1.0
 
 
@@ -62,7 +66,7 @@ class Heartbeat:
         self._known_tasks = known_tasks
         self._on_beat = on_beat
         self._stop = threading.Event()
-        self._sweep_soon = True
+        self._sweep_until = 0.0
         self._thread = threading.Thread(
             target=self._beat_until_stopped, name="swf-heartbeat", daemon=True
         )
@@ -77,8 +81,8 @@ class Heartbeat:
         self._thread.join(timeout=2)
 
     def sweep_soon(self) -> None:
-        """Let the next beat return what was handed to us in a reply that got lost."""
-        self._sweep_soon = True
+        """Let the next beats return what was handed to us in a reply that got lost."""
+        self._sweep_until = time.monotonic() + self._interval + _SWEEP_FOR
 
     def _beat_until_stopped(self) -> None:
         beats = 0
@@ -86,7 +90,8 @@ class Heartbeat:
         pause = self._interval
         while not self._stop.wait(pause):
             beats += 1
-            sweep = self._sweep_soon or beats % _BEATS_PER_SWEEP == 0
+            is_urgent = time.monotonic() < self._sweep_until
+            sweep = is_urgent or beats % _BEATS_PER_SWEEP == 0
             try:
                 beat = self._store.heartbeat(
                     self.worker_id, self._known_tasks(), sweep=sweep
@@ -96,14 +101,12 @@ class Heartbeat:
                     logger.warning("the heartbeat cannot be sent: %s", error.message)
                 is_away = True
                 # a hand-over may have been lost with the connection
-                self._sweep_soon = True
+                self.sweep_soon()
                 pause = min(self._interval, _LONGEST_PAUSE_WHEN_AWAY)
             except Exception:
                 logger.exception("the heartbeat failed, trying again")
             else:
                 is_away = False
-                if sweep:
-                    self._sweep_soon = False
                 pause = self._interval
                 self._on_beat(beat)
         self._store.close()

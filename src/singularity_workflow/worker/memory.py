@@ -3,19 +3,23 @@ The payloads of the runs that have tasks here.
 
 The database sends each payload once: a run's input until the run has no task here any
 more, and a map's dependencies likewise. So this memory is a promise: what it holds, the
-next reply may leave out.
+next reply may leave out. What a call under way relies on is pinned until its reply is
+there, whatever tasks end meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from singularity_workflow.model.compiled import CompiledStep, CompiledWorkflow
 from singularity_workflow.model.inputs import StepInputs
 from singularity_workflow.store.replies import HandedTask, Reply, TaskRef
 
-__all__ = ["RunMemory"]
+__all__ = ["MapKey", "RunMemory"]
+
+MapKey: TypeAlias = tuple[str, int]
+"""Run and number of a map step."""
 
 
 class _Run:
@@ -41,7 +45,7 @@ class RunMemory:
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
-        self._known_maps: set[tuple[str, int]] = set()
+        self._known_maps: set[MapKey] = set()
 
     def add_run(self, run_id: str, workflow: CompiledWorkflow, value: object) -> None:
         """Keep the input of a run; does nothing for one that is known."""
@@ -52,16 +56,29 @@ class RunMemory:
         """Tell whether the run's input is here."""
         return run_id in self._runs
 
-    def forget_idle(self, run_ids: Iterable[str]) -> None:
-        """Drop those of the runs that have no tasks here."""
-        for run_id in run_ids:
-            run = self._runs.get(run_id)
-            if run is not None and not run.task_count:
-                del self._runs[run_id]
+    def pin_run(self, run_id: str, workflow: CompiledWorkflow, value: object) -> None:
+        """Keep the input of a run until `unpin_runs`, tasks or no tasks."""
+        self.add_run(run_id, workflow, value)
+        self._runs[run_id].task_count += 1
 
-    def known_maps(self) -> list[str]:
-        """Return the map steps whose dependencies are here, as step keys."""
-        return [f"({run_id},{step_no})" for run_id, step_no in self._known_maps]
+    def unpin_runs(self, run_ids: Iterable[str]) -> None:
+        """Let those of the runs go that have no tasks here."""
+        for run_id in run_ids:
+            self._let_go(run_id)
+
+    def pin_maps(self) -> list[MapKey]:
+        """Return the map steps whose dependencies are here, and stay until `unpin`."""
+        pinned = list(self._known_maps)
+        for run_id, step_no in pinned:
+            run = self._runs[run_id]
+            run.task_count += 1
+            run.maps[step_no].task_count += 1
+        return pinned
+
+    def unpin_maps(self, pinned: Iterable[MapKey]) -> None:
+        """Let those of the maps go that have no tasks here."""
+        for run_id, step_no in pinned:
+            self._let_go(run_id, step_no)
 
     def outputs_of(self, reply: Reply) -> dict[str, dict[int, Any]]:
         """Return the outputs that came with *reply*, by run and step number."""
@@ -98,18 +115,21 @@ class RunMemory:
 
     def release(self, task: TaskRef) -> None:
         """Give up what `take` kept for *task*."""
-        run = self._runs.get(task.run_id)
+        self._let_go(task.run_id, task.step_no)
+
+    def _let_go(self, run_id: str, step_no: int | None = None) -> None:
+        run = self._runs.get(run_id)
         if run is None:
             return
-        entry = run.maps.get(task.step_no)
-        if entry is not None:
+        entry = None if step_no is None else run.maps.get(step_no)
+        if entry is not None and step_no is not None:
             entry.task_count -= 1
             if not entry.task_count:
-                del run.maps[task.step_no]
-                self._known_maps.discard((task.run_id, task.step_no))
+                del run.maps[step_no]
+                self._known_maps.discard((run_id, step_no))
         run.task_count -= 1
         if not run.task_count:
-            del self._runs[task.run_id]
+            del self._runs[run_id]
 
 
 def _named(

@@ -12,10 +12,17 @@ from typing import Literal, TypeAlias
 
 import orjson
 
+from singularity_workflow.errors import SingularityError
 from singularity_workflow.model.json_codec import NotJson, encode_json
 from singularity_workflow.store.replies import TaskRef
 
-__all__ = ["Outcome", "OutcomeKind", "describe_error", "encode_batch"]
+__all__ = [
+    "Outcome",
+    "OutcomeKind",
+    "describe_error",
+    "encode_batch",
+    "storable_message",
+]
 
 OutcomeKind: TypeAlias = Literal["completed", "failed", "skipped"]
 
@@ -80,30 +87,37 @@ def describe_error(error: BaseException) -> dict[str, object]:
     cannot store in a text is replaced, so that no error is ever lost for its words.
     """
     kind = type(error)
-    lines = traceback.format_exception(kind, error, _own_frames(error))
+    frames = _own_frames(error)
+    if frames is None and isinstance(error, SingularityError):
+        # our own words about the step: how we came to them helps nobody
+        lines = traceback.format_exception_only(kind, error)
+    else:
+        frames = frames or error.__traceback__
+        lines = traceback.format_exception(kind, error, frames)
     return {
         "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
-        "message": _storable(_message(error)),
+        "message": storable_message(error),
         "traceback": _storable("".join(lines), keep_end=True),
     }
 
 
-def _message(error: BaseException) -> str:
+def storable_message(error: BaseException) -> str:
+    """Return the message of *error* as PostgreSQL can store it."""
     try:
-        return str(error)
+        return _storable(str(error))
     except Exception as broken:  # an exception whose __str__ raises
         return f"(its message cannot be shown: {type(broken).__name__})"
 
 
 def _own_frames(error: BaseException) -> TracebackType | None:
-    """Return the traceback from the step's own frame on, all of it if there is none."""
+    """Return the traceback from the step's own frame on, None if there is none."""
     frame = error.__traceback__
     while frame is not None:
         module = frame.tb_frame.f_globals.get("__name__", "")
         if not module.startswith(("singularity_workflow.", "asyncio.", "concurrent.")):
             return frame
         frame = frame.tb_next
-    return error.__traceback__
+    return None
 
 
 def _storable(text: str, *, keep_end: bool = False) -> str:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from typing import Final
+from typing import Final, TypeAlias
 
 from singularity_workflow.errors import InvalidInput, InvalidOutput, StepTimeout
 from singularity_workflow.model.compiled import CompiledStep
@@ -21,11 +21,17 @@ from singularity_workflow.model.context import Context
 from singularity_workflow.model.inputs import StepInputs
 from singularity_workflow.model.signals import Fail, Retry, Skip
 from singularity_workflow.store.replies import TaskRef
-from singularity_workflow.worker.outcome import Outcome, describe_error
+from singularity_workflow.worker.outcome import (
+    Outcome,
+    describe_error,
+    storable_message,
+)
 
 __all__ = ["Job", "Runner"]
 
 logger = logging.getLogger(__name__)
+
+_Output: TypeAlias = bytes | BaseException
 
 _GRACE_AFTER_CANCEL: Final = 1.0
 """Seconds that a cancelled coroutine has to end before it is abandoned."""
@@ -42,7 +48,16 @@ class Job:
         context: What the step sees of itself.
     """
 
-    __slots__ = ("context", "inputs", "is_gone", "is_overdue", "ref", "step", "task")
+    __slots__ = (
+        "context",
+        "has_begun",
+        "inputs",
+        "is_gone",
+        "is_overdue",
+        "ref",
+        "step",
+        "task",
+    )
 
     def __init__(
         self, ref: TaskRef, step: CompiledStep, inputs: StepInputs, context: Context
@@ -52,14 +67,21 @@ class Job:
         self.inputs = inputs
         self.context = context
         self.task: asyncio.Task[None] | None = None
+        self.has_begun = False
         self.is_gone = False
         self.is_overdue = False
+
+    def begin(self) -> bool:
+        """Take note that the task's coroutine runs; False if it is stopped already."""
+        self.has_begun = True
+        return not self.is_gone
 
     def stop(self) -> None:
         """Make the step end as soon as it can; nobody waits for its outcome."""
         self.is_gone = True
         self.context.cancel()
-        if self.task is not None:
+        # cancelled before its first step, a coroutine would never run its `finally`
+        if self.task is not None and self.has_begun:
             self.task.cancel()
 
 
@@ -96,12 +118,12 @@ class Runner:
                 raise
             # the step cancelled itself: that is a way to fail
             return _failed(job, error)
-        except Exception as error:
-            return _failed(job, error)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and job.step.is_async:
                 raise
             return _failed(job, error)
+        if isinstance(output, BaseException):
+            return _failed(job, output)
         return Outcome(task=job.ref, kind="completed", output=output)
 
     async def _run_here(self, job: Job) -> bytes:
@@ -111,22 +133,24 @@ class Runner:
         value = await step.function(**arguments)  # type: ignore[misc]
         return step.output.encode(value)
 
-    async def _run_in_thread(self, job: Job) -> bytes:
+    async def _run_in_thread(self, job: Job) -> _Output:
         context = contextvars.copy_context()
         future = self._threads.submit(context.run, self._call, job)
         return await asyncio.wrap_future(future)
 
-    def _call(self, job: Job) -> bytes:
+    def _call(self, job: Job) -> _Output:
         """Do all of a plain function's work in its thread: the loop stays free."""
         step = job.step
-        arguments = step.binding.arguments(job.inputs, job.context, self._resources)
-        return step.output.encode(step.function(**arguments))
+        try:
+            arguments = step.binding.arguments(job.inputs, job.context, self._resources)
+            return step.output.encode(step.function(**arguments))
+        except BaseException as error:
+            # a future cannot carry each of them: not StopIteration, for one
+            return error
 
-    async def _run_in_time(self, job: Job, seconds: float) -> bytes:
-        if job.step.is_async:
-            body = asyncio.ensure_future(self._run_here(job))
-        else:
-            body = asyncio.ensure_future(self._run_in_thread(job))
+    async def _run_in_time(self, job: Job, seconds: float) -> _Output:
+        run = self._run_here if job.step.is_async else self._run_in_thread
+        body = asyncio.ensure_future(_returning_exits(run, job))
         try:
             done, _ = await asyncio.wait({body}, timeout=seconds)
             if done:
@@ -139,7 +163,7 @@ class Runner:
             f"step {job.step.name!r} took longer than its timeout of {seconds:g} s"
         )
 
-    async def _give_up(self, job: Job, body: asyncio.Future[bytes]) -> None:
+    async def _give_up(self, job: Job, body: asyncio.Future[_Output]) -> None:
         job.is_overdue = True
         job.context.cancel()
         body.cancel()
@@ -159,7 +183,17 @@ class Runner:
         )
 
 
-def _drop_result(body: asyncio.Future[bytes]) -> None:
+async def _returning_exits(
+    run: Callable[[Job], Awaitable[_Output]], job: Job
+) -> _Output:
+    """Return what would stop the event loop if a task of its own raised it."""
+    try:
+        return await run(job)
+    except (SystemExit, KeyboardInterrupt) as error:
+        return error
+
+
+def _drop_result(body: asyncio.Future[_Output]) -> None:
     """Take note of a result that comes too late, so that asyncio does not complain."""
     if not body.cancelled():
         body.exception()
@@ -167,7 +201,7 @@ def _drop_result(body: asyncio.Future[bytes]) -> None:
 
 def _failed(job: Job, error: BaseException) -> Outcome:
     if isinstance(error, Skip):
-        reason = {"type": "Skip", "message": error.reason or ""}
+        reason = {"type": "Skip", "message": storable_message(error)}
         return Outcome(task=job.ref, kind="skipped", error=reason)
     logger.info(
         "attempt %d of step %r failed: %s",

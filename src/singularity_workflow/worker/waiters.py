@@ -2,7 +2,9 @@
 Who waits in this process for the end of which run.
 
 A worker tells at once of the ends that it causes; for all others, and for whatever a
-lost reply has swallowed, the waiters ask the database, ever more slowly.
+lost reply has swallowed, the waiters ask the database, ever more slowly. Of the runs
+of this process they ask now and then too: another one may have cancelled them, fired
+their deadline or adopted them.
 """
 
 from __future__ import annotations
@@ -10,20 +12,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Iterable
-from typing import Protocol
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final, Protocol
 from uuid import UUID
 
-from singularity_workflow.errors import RunNotFound, SingularityError
+from singularity_workflow.errors import (
+    ConfigurationError,
+    RunNotFound,
+    SingularityError,
+)
 from singularity_workflow.store.replies import EndedRun
 
 __all__ = ["ResultStore", "Waiters"]
 
 logger = logging.getLogger(__name__)
 
-_FIRST_ASK = 0.02
-_LAST_ASK = 2.0
-_MOST_RUNS_IN_ONE_QUESTION = 1_000
+_FIRST_PAUSE: Final = 0.02
+_LAST_PAUSE: Final = 2.0
+_PAUSE_BETWEEN_LOOKS_AT_ALL: Final = 10.0
+_MOST_RUNS_IN_ONE_QUESTION: Final = 1_000
+_MOST_REMEMBERED = 10_000
 
 
 class ResultStore(Protocol):
@@ -43,16 +51,28 @@ class Waiters:
     def __init__(self, store: ResultStore) -> None:
         self._store = store
         self._futures: dict[str, list[asyncio.Future[EndedRun]]] = {}
-        self._asked: set[str] = set()
+        # True: ask until the end is there; False: ask once, then we will be told
+        self._questions: dict[str, bool] = {}
         self._must_ask = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
 
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._futures
 
+    @contextlib.contextmanager
+    def expect(self, run_id: str) -> Iterator[asyncio.Future[EndedRun]]:
+        """Be told of the end of a run that is yet to be started by this process."""
+        future: asyncio.Future[EndedRun] = asyncio.get_running_loop().create_future()
+        self._futures.setdefault(run_id, []).append(future)
+        self._keep_asking()
+        try:
+            yield future
+        finally:
+            self._drop(run_id, future)
+
     async def wait(self, run_id: str, *, is_ours: bool) -> EndedRun:
         """
-        Return the end of a run.
+        Return the end of a run that was started.
 
         Args:
             run_id: The run.
@@ -61,14 +81,9 @@ class Waiters:
         Raises:
             RunNotFound: If there is no such run.
         """
-        future: asyncio.Future[EndedRun] = asyncio.get_running_loop().create_future()
-        self._futures.setdefault(run_id, []).append(future)
-        if not is_ours:
-            self._ask(run_id)
-        try:
+        with self.expect(run_id) as future:
+            self._ask(run_id, again=not is_ours)
             return await future
-        finally:
-            self._drop(run_id, future)
 
     def tell(self, ended: Iterable[EndedRun]) -> None:
         """Wake those who wait for these runs."""
@@ -77,8 +92,9 @@ class Waiters:
                 continue
             if end.status == "completed" and end.output is None:
                 # nobody waited yet when the question was sent; the answer is there now
-                self._ask(end.run_id)
+                self._ask(end.run_id, again=True)
                 continue
+            self._questions.pop(end.run_id, None)
             for future in self._futures[end.run_id]:
                 if not future.done():
                     future.set_result(end)
@@ -86,10 +102,19 @@ class Waiters:
     def ask_for_all(self) -> None:
         """Ask the database about every run: a reply may have been lost."""
         for run_id in self._futures:
-            self._ask(run_id)
+            self._ask(run_id, again=False)
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Stop asking, and let nobody wait for what will not be told any more."""
+        for run_id, futures in self._futures.items():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(
+                        ConfigurationError(
+                            f"the engine was closed while run {run_id} was waited for",
+                            hint="The run goes on: see get_handle and recover.",
+                        )
+                    )
         if self._asking is not None:
             self._asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -100,27 +125,48 @@ class Waiters:
         futures.remove(future)
         if not futures:
             del self._futures[run_id]
-            self._asked.discard(run_id)
+            self._questions.pop(run_id, None)
 
-    def _ask(self, run_id: str) -> None:
-        self._asked.add(run_id)
+    def _ask(self, run_id: str, *, again: bool) -> None:
+        self._questions[run_id] = again or self._questions.get(run_id, False)
         self._must_ask.set()
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._keep_asking(), name="swf-waiters")
 
-    async def _keep_asking(self) -> None:
-        pause = _FIRST_ASK
-        while self._asked:
-            self._must_ask.clear()
-            try:
-                await self._ask_once(list(self._asked)[:_MOST_RUNS_IN_ONE_QUESTION])
-            except SingularityError as error:
-                logger.warning("cannot ask for the ends of runs: %s", error.message)
+    def _keep_asking(self) -> None:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_in_turn(), name="swf-waiters")
+
+    async def _ask_in_turn(self) -> None:
+        """Ask while anybody waits: soon at first, then ever more slowly."""
+        pause = _FIRST_PAUSE
+        last_look_at_all = asyncio.get_running_loop().time()
+        while self._futures:
             try:
                 await asyncio.wait_for(self._must_ask.wait(), pause)
-                pause = _FIRST_ASK
+                pause = _FIRST_PAUSE
             except TimeoutError:
-                pause = min(pause * 1.5, _LAST_ASK)
+                pause = min(pause * 1.5, _LAST_PAUSE)
+            self._must_ask.clear()
+            now = asyncio.get_running_loop().time()
+            if now - last_look_at_all > _PAUSE_BETWEEN_LOOKS_AT_ALL:
+                last_look_at_all = now
+                self.ask_for_all()
+            await self._ask_all_questions()
+
+    async def _ask_all_questions(self) -> None:
+        asked = list(self._questions)
+        for first in range(0, len(asked), _MOST_RUNS_IN_ONE_QUESTION):
+            part = asked[first : first + _MOST_RUNS_IN_ONE_QUESTION]
+            try:
+                await self._ask_once(part)
+            except SingularityError as error:
+                logger.warning("cannot ask for the ends of runs: %s", error.message)
+                return
+            except Exception:
+                logger.exception("asking for the ends of runs failed, trying again")
+                return
+            for run_id in part:
+                if self._questions.get(run_id) is False:
+                    del self._questions[run_id]
 
     async def _ask_once(self, run_ids: list[str]) -> None:
         try:
@@ -133,10 +179,11 @@ class Waiters:
     async def _find_missing(self, run_ids: list[str], error: RunNotFound) -> None:
         """Fail the waiters of the run that does not exist, and of no other."""
         if len(run_ids) > 1:
-            for run_id in run_ids:
-                await self._ask_once([run_id])
+            middle = len(run_ids) // 2
+            await self._ask_once(run_ids[:middle])
+            await self._ask_once(run_ids[middle:])
             return
-        self._asked.discard(run_ids[0])
+        self._questions.pop(run_ids[0], None)
         for future in self._futures.get(run_ids[0], ()):
             if not future.done():
                 future.set_exception(error)

@@ -10,13 +10,14 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from singularity_workflow.errors import ConnectionFailed
 from singularity_workflow.model.ids import IdMaker
-from singularity_workflow.store.migrate import library_version
 from singularity_workflow.store.replies import Beat, Fired
 from singularity_workflow.store.store import HeartbeatStore, Store
+from singularity_workflow.version import library_version
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.dispatcher import Dispatcher
 from singularity_workflow.worker.heartbeat import Heartbeat
@@ -28,6 +29,8 @@ from singularity_workflow.worker.waiters import Waiters
 __all__ = ["TaskWorker", "local_queue"]
 
 logger = logging.getLogger(__name__)
+
+_PAUSE_WHEN_AWAY: Final = 0.5
 
 
 def local_queue(worker_id: UUID) -> str:
@@ -79,8 +82,10 @@ class TaskWorker:
             runner=Runner(resources, self._threads),
             waiters=waiters,
             on_timer=self.ticker.due_in,
+            on_lost_call=self._on_lost_call,
         )
         self._heartbeat: Heartbeat | None = None
+        self._waiters = waiters
 
     @property
     def worker_id(self) -> UUID:
@@ -143,6 +148,10 @@ class TaskWorker:
         if fired.ended:
             self.dispatcher.absorb_ended(fired.ended)
 
+    def _on_lost_call(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.sweep_soon()
+
     def _on_beat(self, beat: Beat) -> None:
         if not beat.is_alive:
             if self._rebirth is None or self._rebirth.done():
@@ -159,16 +168,31 @@ class TaskWorker:
         logger.warning("worker %s was declared lost and goes on as %s", old, new)
         try:
             await self._register(new)
-            self.dispatcher.lose(self.dispatcher.known_tasks())
-            self.dispatcher.worker_id = new
-            self.dispatcher.queues = self._served(new)
-            assert self._heartbeat is not None
-            self._heartbeat.worker_id = new
-            if self._queues is None:
-                await self._store.adopt_runs(new, self._catalog.ids())
-            self.dispatcher.announce(None)
         except ConnectionFailed as error:
             logger.warning("taking a new id failed: %s", error.message)
+            return  # the next beat tries again
+        self.dispatcher.lose(self.dispatcher.known_tasks())
+        self.dispatcher.worker_id = new
+        self.dispatcher.queues = self._served(new)
+        assert self._heartbeat is not None
+        self._heartbeat.worker_id = new
+        if self._queues is None:
+            await self._take_back(new)
+        self.dispatcher.announce(None)
+        # somebody else may have adopted runs that are waited for here
+        self._waiters.ask_for_all()
+
+    async def _take_back(self, worker_id: UUID) -> None:
+        """Adopt the local runs of the id that was declared lost."""
+        while True:
+            try:
+                adoption = await self._store.adopt_runs(worker_id, self._catalog.ids())
+            except ConnectionFailed as error:
+                logger.warning("taking runs back failed: %s", error.message)
+                await asyncio.sleep(_PAUSE_WHEN_AWAY)
+            else:
+                if not adoption.adopted:
+                    return
 
 
 def _call_soon(

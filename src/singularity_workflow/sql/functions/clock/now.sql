@@ -1,6 +1,6 @@
 -- singularity_workflow.now: the clock of the timers.
 --
--- Called by  the functions that set or fire timers; leases use clock_timestamp()
+-- Called by  the functions that set or fire timers; leases have the real clock
 -- Locks      none
 -- Errors     none
 --

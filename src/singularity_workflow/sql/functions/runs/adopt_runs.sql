@@ -50,16 +50,15 @@ begin
       and (w.worker_id is null or w.stopped_at is not null or w.lost_at is not null)
     limit p_limit) f;
 
-  perform singularity_workflow.lock_runs(v_found, false);
+  -- a statement of its own: the next one must see what the lock protects
+  v_found := singularity_workflow.lock_runs(v_found, false);
 
-  with gone as (
+  with gone as materialized (
     select r.run_id, r.owner, r.workflow_id
     from singularity_workflow.runs r
     left join singularity_workflow.workers w on w.worker_id = r.owner
     where r.run_id = any (v_found) and r.status in ('pending', 'started', 'paused')
       and (w.worker_id is null or w.stopped_at is not null or w.lost_at is not null)
-    order by r.run_id
-    for no key update of r skip locked
   ),
   moved as (
     update pgmq.q_swf_tasks q

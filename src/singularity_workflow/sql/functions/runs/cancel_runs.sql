@@ -31,7 +31,8 @@ begin
   set status = 'cancelled', ended_at = v_now, reason = p_reason
   where r.run_id = any (p_run_ids) and r.status in ('pending', 'started', 'paused');
 
-  select coalesce(array_agg(r.run_id), '{}') into v_cancelled
+  -- in key order, as claims take their tasks
+  select coalesce(array_agg(r.run_id order by r.run_id), '{}') into v_cancelled
   from singularity_workflow.runs r
   where r.run_id = any (p_run_ids) and r.status = 'cancelled' and r.ended_at = v_now;
 

@@ -46,12 +46,14 @@ begin
 
   -- json, not jsonb, all the way: the input must keep its key order and its numbers
   return (
-    select json_agg(case when v_ids ? (x.value->>'id') then (
-        select json_object_agg(f.key, case f.key when 'id' then to_json(v_ids->>(x.value->>'id')) else f.value end)
+    select json_agg(case when v_ids ? i.id then (
+        select json_object_agg(f.key, case f.key when 'id' then to_json(v_ids->>i.id) else f.value end)
         from (select * from json_each(x.value)
-              union all select 'asked', x.value->'id') f)
+              union all select 'asked', to_json(i.id)) f)
       else x.value end)
-    from json_array_elements(p_requests) x);
+    from json_array_elements(p_requests) x
+    -- by way of uuid: a client may write its digits as capitals
+    cross join lateral (select (x.value->>'id')::uuid::text as id) i);
 end;
 $function$;
 

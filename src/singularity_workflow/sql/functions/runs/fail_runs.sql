@@ -1,12 +1,12 @@
 -- singularity_workflow.fail_runs: end runs because a task of theirs failed for good.
 --
 -- Called by  miss_tasks, with the runs locked
--- Locks      runs (held) → step_states → tasks, messages (SKIP LOCKED)
+-- Locks      runs (held) → step_states
 -- Errors     none
 --
 -- The failing step is failed, others that had started are cancelled; a step that never
--- started stays created. Tasks that run elsewhere are cancelled with the others: what
--- they report later is refused.
+-- started stays created. The caller cancels the open tasks: what those that run
+-- elsewhere report later is refused.
 create or replace function singularity_workflow.fail_runs(
   p_failed singularity_workflow.task_outcome[],
   p_now    timestamptz
@@ -23,7 +23,6 @@ set jit = off
 as $function$
 declare
   v_runs uuid[];
-  v_run_id uuid;
 begin
   with failed as materialized (
     select distinct on (f.run_id) f.run_id, f.step_no, f.task_index, w.name, t.failures,
@@ -52,14 +51,10 @@ begin
     from failed f
     where s.run_id = f.run_id and s.status = 'started'
   )
-  select array_agg(e.run_id) into v_runs from ended e;
-
-  foreach v_run_id in array coalesce(v_runs, '{}') loop
-    perform singularity_workflow.cancel_tasks(v_run_id, 0::smallint, 32767::smallint, p_now);
-  end loop;
-  return coalesce(v_runs, '{}');
+  select coalesce(array_agg(e.run_id), '{}') into v_runs from ended e;
+  return v_runs;
 end;
 $function$;
 
 comment on function singularity_workflow.fail_runs(singularity_workflow.task_outcome[], timestamptz) is
-  'Fail runs and the steps in question, cancel what was still open.';
+  'Fail runs and the steps in question, cancel their other steps.';

@@ -1,6 +1,6 @@
 -- singularity_workflow.run_output: the result of a run, computed on read.
 --
--- Called by  ended_reply, run_status
+-- Called by  ended_reply
 -- Locks      none
 -- Errors     none
 --

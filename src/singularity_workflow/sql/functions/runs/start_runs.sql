@@ -28,7 +28,7 @@ as $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_has_keys boolean;
-  v_bad uuid;
+  v_bad text;
   v_unknown text;
   v_new uuid[];
   v_has_root_maps boolean;
@@ -48,14 +48,15 @@ begin
   end if;
 
   with requests as (
-    select x.id, x.workflow, x.key, w.workflow_id, w.has_root_maps
+    select x.id, x.workflow, x.workflow_id as asked, x.key, w.workflow_id, w.has_root_maps
     from json_to_recordset(p_requests) x (id uuid, workflow_id int, workflow text, key text)
     left join singularity_workflow.workflows w
       on w.workflow_id = coalesce(x.workflow_id, singularity_workflow.latest_version(x.workflow))
   )
   select coalesce(bool_or(r.key is not null), false),
-         (array_agg(r.id) filter (where r.id is null or substr(r.id::text, 15, 1) <> '7'))[1],
-         min(coalesce(r.workflow, '?')) filter (where r.workflow_id is null),
+         (array_agg(coalesce(r.id::text, 'null'))
+            filter (where r.id is null or substr(r.id::text, 15, 1) <> '7'))[1],
+         min(coalesce(r.workflow, r.asked::text, 'null')) filter (where r.workflow_id is null),
          bool_or(r.has_root_maps)
   into v_has_keys, v_bad, v_unknown, v_has_root_maps
   from requests r;
@@ -70,6 +71,9 @@ begin
       hint = 'Register it first: register_workflow, or engine.register(workflow).';
   end if;
 
+  if p_owner is null then
+    p_slots := 0;       -- nobody to hand anything to
+  end if;
   if v_has_keys then
     p_requests := singularity_workflow.claim_idempotency_keys(p_requests);
   end if;
@@ -118,7 +122,7 @@ begin
                 else coalesce(json_array_length(singularity_workflow.map_elements(r.run_id, null, r.input)),
                               w.initial_tasks) end as size,
            coalesce('local:' || p_owner::text, w.queue) as queue,
-           r.order_key - w.priority * 600000::bigint as k,
+           r.order_key - w.priority * 600000::bigint as k, r.serial,
            case when w.start_delay is not null then 'delay' when r.serial then 'limit' end as wait_reason
     from unnest(v_new) n (run_id)
     cross join lateral (
@@ -143,7 +147,7 @@ begin
                              s.start_delay)::singularity_workflow.ready_step
                             order by s.k, s.run_id, s.step_no) filter (where s.size > 0), '{}'),
          array_agg((s.run_id, s.step_no)::singularity_workflow.step_key) filter (where s.size = 0),
-         array_agg(distinct s.run_id) filter (where s.wait_reason = 'limit')
+         array_agg(distinct s.run_id) filter (where s.serial)
   into v_ready, v_empty, v_serial
   from sized s where s.size is not null;
 
@@ -160,7 +164,8 @@ begin
 
   if v_serial is not null then
     v_turns := singularity_workflow.release_serial(
-      v_serial, p_owner, p_slots - cardinality(v_handed), array['local:' || p_owner::text], v_now);
+      v_serial, p_owner, p_slots - cardinality(v_handed), array['local:' || p_owner::text],
+      null, v_now);
     v_handed := v_handed || v_turns.p_handed;
     v_announced := least(v_announced, v_turns.p_announced);
   end if;

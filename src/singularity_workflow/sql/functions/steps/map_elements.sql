@@ -1,6 +1,7 @@
 -- singularity_workflow.map_elements: the array that a map step maps over.
 --
--- Called by  start_runs and advance_steps (to count), create_map_tasks (to split)
+-- Called by  start_runs, check_map_inputs and advance_steps (to count), create_map_tasks
+--            (to split)
 -- Locks      none
 -- Errors     none
 --

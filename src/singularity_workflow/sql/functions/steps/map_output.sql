@@ -1,6 +1,6 @@
 -- singularity_workflow.map_output: the outputs of a map's elements, in element order.
 --
--- Called by  finish_tasks and miss_tasks, after the last task of the step
+-- Called by  finish_tasks and skip_tasks, after the last task of the step
 -- Locks      none
 -- Errors     none
 create or replace function singularity_workflow.map_output(p_run_id uuid, p_step_no smallint)

@@ -1,8 +1,10 @@
 -- singularity_workflow.skip_failed_steps: end failed steps whose on_failure lets the run go on.
 --
 -- Called by  miss_tasks, with the runs locked
--- Locks      step_states and tasks of those runs
+-- Locks      step_states of those runs
 -- Errors     none
+--
+-- The caller cancels their open tasks.
 create or replace function singularity_workflow.skip_failed_steps(
   p_failed singularity_workflow.task_outcome[],
   p_now    timestamptz
@@ -35,7 +37,6 @@ begin
     v_skipped := singularity_workflow.skip_steps(
       array[(v_step.run_id, v_step.step_no)::singularity_workflow.step_key],
       'handler failed', v_step.error, v_step.on_failure = 'skip_cascade', p_now);
-    perform singularity_workflow.cancel_tasks(v_step.run_id, v_step.step_no, v_step.step_no, p_now);
     v_all := v_all || v_skipped;
   end loop;
   return v_all;

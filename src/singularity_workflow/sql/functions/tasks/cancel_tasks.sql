@@ -1,6 +1,6 @@
 -- singularity_workflow.cancel_tasks: cancel the open tasks of a run, a thousand at a time.
 --
--- Called by  fail_runs, cancel_run, skip_failed_steps, fire_timers (the rest of a sweep)
+-- Called by  miss_tasks, cancel_runs, fire_timers (the rest of a sweep)
 -- Locks      messages (SKIP LOCKED), tasks in key order
 -- Errors     none
 --

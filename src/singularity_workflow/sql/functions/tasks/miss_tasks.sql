@@ -1,7 +1,8 @@
 -- singularity_workflow.miss_tasks: what follows when tasks did not complete.
 --
 -- Called by  report_tasks, with the runs locked
--- Locks      tasks, step_states and timers of those runs
+-- Locks      tasks and step_states of those runs; then tasks in key order, messages
+--            (SKIP LOCKED)
 -- Errors     none
 --
 -- A failure with attempts left waits for its retry timer. The last one ends the step
@@ -28,6 +29,7 @@ declare
   v_final singularity_workflow.task_outcome[];
   v_skips singularity_workflow.task_outcome[];
   v_failing singularity_workflow.task_outcome[];
+  v_open record;
 begin
   insert into singularity_workflow.task_failures
     (run_id, step_no, task_index, attempt, worker_id, error, output, failed_at)
@@ -103,6 +105,20 @@ begin
   if v_failing is not null then
     p_failed_runs := singularity_workflow.fail_runs(v_failing, p_now);
   end if;
+
+  -- one pass over all that ended, in key order: a claim that holds some of these tasks
+  -- and waits for others takes them in this order too
+  for v_open in
+    select r.run_id, 0::smallint as first_step, 32767::smallint as last_step
+    from unnest(p_failed_runs) r (run_id)
+    union all
+    select distinct f.run_id, f.step_no, f.step_no from unnest(v_final) f
+    where f.run_id <> all (p_failed_runs)
+    order by 1, 2
+  loop
+    perform singularity_workflow.cancel_tasks(
+      v_open.run_id, v_open.first_step, v_open.last_step, p_now);
+  end loop;
 end;
 $function$;
 

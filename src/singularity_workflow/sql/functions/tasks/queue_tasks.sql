@@ -1,6 +1,6 @@
 -- singularity_workflow.queue_tasks: give tasks a message.
 --
--- Called by  fire_timers, requeue_tasks, with the runs locked
+-- Called by  fire_timers, release_tasks, heartbeat and adopt_runs, with the runs locked
 -- Locks      tasks of those runs, in key order
 -- Errors     none
 create or replace function singularity_workflow.queue_tasks(

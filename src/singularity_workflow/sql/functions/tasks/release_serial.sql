@@ -1,6 +1,6 @@
 -- singularity_workflow.release_serial: give the turn to the next task of serial runs.
 --
--- Called by  create_tasks, report_tasks and fire_timers, with the runs locked
+-- Called by  start_runs, report_tasks and fire_timers, with the runs locked
 -- Locks      tasks of the same runs
 -- Errors     none
 --
@@ -12,6 +12,7 @@ create or replace function singularity_workflow.release_serial(
   p_worker_id     uuid,
   p_slots         integer,
   p_queues        text[],
+  p_max_key       bigint,             -- hand over nothing that is less urgent; null: no bound
   p_now           timestamptz,
   out p_handed    singularity_workflow.task_key[],
   out p_announced bigint
@@ -55,10 +56,14 @@ begin
     join singularity_workflow.workflow_steps w
       on w.workflow_id = t.workflow_id and w.step_no = t.step_no
   ),
-  ranked as (
-    select p.*, p.queue = any (p_queues) and row_number() over (
-             partition by p.queue = any (p_queues) order by p.k, p.run_id) <= p_slots as is_handed
+  served as (
+    select p.*, p.queue = any (p_queues) and p.k <= coalesce(p_max_key, p.k) as is_served
     from placed p
+  ),
+  ranked as (
+    select s.*, s.is_served and row_number() over (
+             partition by s.is_served order by s.k, s.run_id) <= p_slots as is_handed
+    from served s
   ),
   planned as materialized (
     select r.*, case when not r.is_handed then nextval('pgmq.q_swf_tasks_msg_id_seq') end as msg_id
@@ -89,5 +94,6 @@ begin
 end;
 $function$;
 
-comment on function singularity_workflow.release_serial(uuid[], uuid, integer, text[], timestamptz) is
+comment on function singularity_workflow.release_serial(
+  uuid[], uuid, integer, text[], bigint, timestamptz) is
   'Let the next task of each serial run go, if none of the run''s has the turn.';

@@ -79,7 +79,7 @@ begin
          array_agg(i.run) filter (where i.is_held and i.serial)
   into v_done, v_missed, v_refused, v_deferred, v_serial
   from (
-    select distinct on (x.run, x.step, x.task)
+    select distinct on (x.run, x.step, x.task, x.attempt)
            x.run, x.step, x.task, x.attempt, x.output, x.error, x.final, x.after,
            case when w.feeds_map and x.outcome = 'completed' and w.kind = 'single'
                      and not singularity_workflow.fits_maps(r.workflow_id, x.step, x.output)
@@ -102,7 +102,7 @@ begin
         select from singularity_workflow.tasks t
         where t.run_id = x.run and t.step_no = x.step and t.task_index = x.task
           and t.status = 'started' and t.attempt = x.attempt) as is_started offset 0) t
-    order by x.run, x.step, x.task, x.attempt desc) i;
+    order by x.run, x.step, x.task, x.attempt) i;
 
   if v_serial is not null then
     update singularity_workflow.runs r set busy = false where r.run_id = any (v_serial);
@@ -117,6 +117,11 @@ begin
     v_missing := singularity_workflow.miss_tasks(v_missed, v_now);
     v_ended := v_ended || v_missing.p_skipped;
     v_leads_on := v_leads_on or cardinality(v_missing.p_skipped) > 0;
+    if cardinality(v_missing.p_failed_runs) > 0 then
+      -- what else ended in a run that failed leads nowhere
+      v_ended := array(
+        select e from unnest(v_ended) e where e.run_id <> all (v_missing.p_failed_runs));
+    end if;
     v_ended_runs := v_missing.p_failed_runs;
     v_has_timer := true;
   end if;
@@ -137,7 +142,7 @@ begin
 
   if v_serial is not null then
     v_turns := singularity_workflow.release_serial(
-      v_serial, p_worker_id, p_slots - cardinality(v_handed), p_queues, v_now);
+      v_serial, p_worker_id, p_slots - cardinality(v_handed), p_queues, p_max_key, v_now);
     v_handed := v_handed || v_turns.p_handed;
     v_announced := least(v_announced, v_turns.p_announced);
   end if;

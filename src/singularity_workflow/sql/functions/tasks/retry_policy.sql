@@ -5,7 +5,7 @@
 -- Errors     none
 --
 -- Field by field: the defaults, then the workflow's, then the step's, then the run's
--- own number of attempts.
+-- own number of attempts. A field that is null was not given.
 create or replace function singularity_workflow.retry_policy(
   p_workflow_options jsonb, p_step_options jsonb, p_max_attempts integer
 )
@@ -16,9 +16,9 @@ set search_path = ''
 as $function$
 begin
   return jsonb_build_object('max_attempts', 3, 'delay', 1, 'backoff', 2, 'max_delay', 60, 'jitter', true)
-    || coalesce(nullif(p_workflow_options->'retry', 'null'), '{}')
+    || coalesce(jsonb_strip_nulls(nullif(p_workflow_options->'retry', 'null')), '{}')
     || jsonb_strip_nulls(jsonb_build_object('max_attempts', p_workflow_options->'max_attempts'))
-    || coalesce(nullif(p_step_options->'retry', 'null'), '{}')
+    || coalesce(jsonb_strip_nulls(nullif(p_step_options->'retry', 'null')), '{}')
     || jsonb_strip_nulls(jsonb_build_object('max_attempts', p_step_options->'max_attempts'))
     || jsonb_strip_nulls(jsonb_build_object('max_attempts', p_max_attempts));
 end;

@@ -6,7 +6,8 @@
 -- Errors     SW410
 --
 -- At most p_limit timers a call. The timers of a run that somebody holds stay for the
--- next call; those of a run that has ended are dropped, except its sweep.
+-- next call; those of a run that has ended are dropped, except its sweep. What is due in
+-- a paused run waits for its resumption, and no longer for a timer.
 create or replace function singularity_workflow.fire_timers(p_limit integer default 500)
 returns json                  -- {ended, announced, next: seconds, fired}
 language plpgsql
@@ -20,6 +21,7 @@ set jit = off
 as $function$
 declare
   v_now timestamptz := clock_timestamp();
+  v_moment timestamptz := singularity_workflow.now();  -- once: the index can be searched by it
   v_due bigint[];
   v_locked uuid[];
   v_timer record;
@@ -38,7 +40,7 @@ begin
 
   select array_agg(t.timer_id) into v_due
   from (select t.timer_id from singularity_workflow.timers t
-        where t.due_at <= singularity_workflow.now()
+        where t.due_at <= v_moment
         order by t.due_at limit p_limit for update skip locked) t;
 
   if v_due is null then
@@ -53,7 +55,7 @@ begin
     select t.* from singularity_workflow.timers t
     join singularity_workflow.runs r on r.run_id = t.run_id
     where t.timer_id = any (v_due) and t.run_id = any (v_locked)
-      and t.kind in ('retry', 'delay') and r.status = 'started'
+      and t.kind in ('retry', 'delay') and r.status in ('started', 'paused')
   ),
   ready as (
     select k.run_id, k.step_no, k.task_index, d.kind
@@ -67,10 +69,11 @@ begin
   ),
   turns as (
     -- in a serial run a delayed task waits for its turn next; a retry has it already
-    update singularity_workflow.tasks k set wait_reason = 'limit'
-    from ready e join singularity_workflow.runs r on r.run_id = e.run_id and r.serial
-    where e.kind = 'delay' and k.run_id = e.run_id and k.step_no = e.step_no
-      and k.task_index = e.task_index
+    update singularity_workflow.tasks k
+    set wait_reason = case when r.serial and e.kind = 'delay' then 'limit' else 'paused' end
+    from ready e join singularity_workflow.runs r on r.run_id = e.run_id
+    where (r.serial and e.kind = 'delay' or r.status = 'paused')
+      and k.run_id = e.run_id and k.step_no = e.step_no and k.task_index = e.task_index
   ),
   more as (
     insert into singularity_workflow.timers (kind, run_id, step_no, task_index, due_at)
@@ -80,24 +83,21 @@ begin
     where d.kind = 'delay' and s.initial_tasks > d.task_index + 1000
   )
   select array_agg((e.run_id, e.step_no, e.task_index)::singularity_workflow.task_key)
-           filter (where not (r.serial and e.kind = 'delay')),
+           filter (where r.status = 'started' and not (r.serial and e.kind = 'delay')),
          array_agg(distinct e.run_id) filter (where r.serial and e.kind = 'delay')
   into v_tasks, v_serial
   from ready e join singularity_workflow.runs r on r.run_id = e.run_id;
 
   v_announced := singularity_workflow.queue_tasks(v_tasks, 0, v_now);
-  if v_serial is not null then
-    v_chunk := singularity_workflow.release_serial(v_serial, null, 0, '{}', v_now);
-    v_announced := least(v_announced, v_chunk.p_announced);
-  end if;
 
+  -- in key order of the tasks: a deadline cancels the first, a sweep those behind them
   for v_timer in
-    select t.kind, t.run_id, t.step_no, t.task_index, r.status
+    select t.kind, t.run_id, t.step_no, t.task_index, r.status, r.serial
     from singularity_workflow.timers t
     join singularity_workflow.runs r on r.run_id = t.run_id
     where t.timer_id = any (v_due) and t.run_id = any (v_locked)
       and t.kind in ('fan_out', 'sweep', 'deadline')
-    order by t.run_id, t.timer_id
+    order by t.run_id, t.kind, t.step_no, t.task_index
   loop
     if v_timer.kind = 'sweep' then
       perform singularity_workflow.cancel_tasks(
@@ -122,8 +122,16 @@ begin
           where r.run_id = v_timer.run_id),
         v_timer.task_index, null, 0, '{}', null, v_now);
       v_announced := least(v_announced, v_chunk.p_announced);
+      if v_timer.serial then
+        v_serial := v_serial || v_timer.run_id;
+      end if;
     end if;
   end loop;
+
+  if v_serial is not null then
+    v_chunk := singularity_workflow.release_serial(v_serial, null, 0, '{}', null, v_now);
+    v_announced := least(v_announced, v_chunk.p_announced);
+  end if;
 
   delete from singularity_workflow.timers t
   where t.timer_id = any (v_due)

@@ -27,8 +27,7 @@ begin
     select s.ordinality::int - 1 as no, s.value as step,
            s.value->>'name' as name, coalesce(s.value->>'kind', 'single') as kind,
            case jsonb_typeof(s.value->'depends_on')
-             when 'array' then s.value->'depends_on' else '[]' end as depends_on,
-           coalesce(nullif(s.value->'options', 'null'), '{}') as options
+             when 'array' then s.value->'depends_on' else '[]' end as depends_on
     from jsonb_array_elements(p_definition->'steps') with ordinality s
   ),
   edges as (
@@ -44,6 +43,9 @@ begin
     union all
     select -1, '/steps', 'a workflow needs at least one step'
     where not exists (select from steps)
+    union all
+    select -1, '/steps', format('%s steps are more than 32767', s.size)
+    from (select count(*) as size from steps) s where s.size > 32767
     union all
     select s.no, format('/steps/%s/name', s.no), format('%L is not a valid step name', s.name)
     from steps s
@@ -79,23 +81,18 @@ begin
     from steps s
     where s.step->>'initial_tasks' is not null and s.step->>'initial_tasks' !~ '^[0-9]{1,9}$'
     union all
-    select s.no, format('/steps/%s/options/%s', s.no, o.key),
-           format('%s = %s is not possible', o.key, s.options->o.key)
+    select s.no, format('/steps/%s/depends_on', s.no), 'depends_on must be an array of names'
     from steps s
-    cross join (values ('timeout', false), ('start_delay', true)) o (key, may_be_zero)
-    where s.options->>o.key is not null
-      and case when jsonb_typeof(s.options->o.key) <> 'number' then true
-               when o.may_be_zero then (s.options->>o.key)::numeric < 0
-               else (s.options->>o.key)::numeric <= 0 end
+    where jsonb_typeof(s.step->'depends_on') not in ('array', 'null')
+       or jsonb_path_exists(s.depends_on, 'strict $[*] ? (@.type() != "string")')
     union all
-    select s.no, format('/steps/%s/options/on_failure', s.no),
-           format('on_failure = %L is not possible', s.options->>'on_failure')
-    from steps s where s.options->>'on_failure' not in ('fail', 'skip', 'skip_cascade')
+    select -1, o.pointer, o.message
+    from singularity_workflow.check_options(p_definition->'options', '/options') o
     union all
-    select s.no, format('/steps/%s/options/queue', s.no),
-           format('%L is not a valid queue name', s.options->>'queue')
+    select s.no, o.pointer, o.message
     from steps s
-    where s.options->>'queue' !~ c_name or length(s.options->>'queue') > 128
+    cross join singularity_workflow.check_options(
+      s.step->'options', format('/steps/%s/options', s.no)) o
   )
   select p.pointer, p.message into v_problem
   from problems p order by p.no, p.pointer limit 1;

@@ -5,7 +5,8 @@
 -- Errors     none
 --
 -- Dependencies stand in the order of step numbers and without repeats, so that the
--- order in which somebody wrote them makes no version. Tunable options are left out.
+-- order in which somebody wrote them makes no version; nor does a mode that is written
+-- out but holds anyway. Tunable options are left out.
 create or replace function singularity_workflow.workflow_shape(p_definition jsonb)
 returns jsonb
 language sql
@@ -28,7 +29,13 @@ as $function$
     select e.no, jsonb_agg(e.depends_on order by e.depends_on_no) as depends_on, count(*) as size
     from edges e group by e.no
   )
-  select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+  select jsonb_agg(shape.step order by s.no)
+  from steps s
+  left join dependencies d on d.no = s.no
+  cross join lateral (
+    -- not jsonb_strip_nulls: it would change a pattern that asks for a null
+    select jsonb_object_agg(f.key, f.value) as step
+    from jsonb_each(jsonb_build_object(
       'name', s.step->'name',
       'kind', coalesce(s.step->>'kind', 'single'),
       'depends_on', d.depends_on,
@@ -37,10 +44,10 @@ as $function$
       'initial_tasks', s.step->'initial_tasks',
       'when', s.options->'when',
       'when_not', s.options->'when_not',
-      'on_unmet', coalesce(s.options->>'on_unmet', p_definition->'options'->>'on_unmet'),
-      'on_failure', coalesce(s.options->>'on_failure', p_definition->'options'->>'on_failure')
-    )) order by s.no)
-  from steps s left join dependencies d on d.no = s.no;
+      'on_unmet', coalesce(s.options->>'on_unmet', p_definition->'options'->>'on_unmet', 'skip'),
+      'on_failure', coalesce(s.options->>'on_failure', p_definition->'options'->>'on_failure', 'fail')
+    )) f
+    where f.value <> 'null') shape;
 $function$;
 
 comment on function singularity_workflow.workflow_shape(jsonb) is

@@ -1,0 +1,2 @@
+-- Must be alone in its message: it cannot run in a transaction.
+create database singularity_workflow;

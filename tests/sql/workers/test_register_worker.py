@@ -1,0 +1,34 @@
+"""singularity_workflow.register_worker: a process joins."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+LEASE = timedelta(seconds=15)
+
+
+def test_a_worker_has_a_row_and_a_heartbeat(db):
+    """
+    Its lease begins with it (R 189).
+    """
+    worker = uuid4()
+
+    db.call("register_worker", worker, "box", 42, "0.1", ["a", "b"], 8, LEASE)
+
+    row = db.row("select * from singularity_workflow.workers")
+    assert (row.worker_id, row.host, row.pid, row.version) == (worker, "box", 42, "0.1")
+    assert (row.queues, row.concurrency, row.lease) == (["a", "b"], 8, LEASE)
+    assert row.heartbeat_at is not None
+    assert (row.stopped_at, row.lost_at) == (None, None)
+
+
+def test_an_id_is_used_once(db):
+    """
+    A comeback after a loss takes a fresh one (S2).
+    """
+    worker = uuid4()
+    db.call("register_worker", worker, "box", 42, "0.1", [], 8, LEASE)
+
+    with db.raises("SW403"):
+        db.call("register_worker", worker, "box", 43, "0.1", [], 8, LEASE)
