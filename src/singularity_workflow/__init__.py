@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.async_engine import AsyncEngine
     from singularity_workflow.engine.engine import Engine, SyncRunHandle
     from singularity_workflow.engine.handles import RunHandle
+    from singularity_workflow.engine.worker import Worker
     from singularity_workflow.errors import (
         ConfigurationError,
         ConflictError,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         InvalidOutput,
         InvalidSetting,
         PgmqUnavailable,
+        QueueTimeout,
         RunCancelled,
         RunError,
         RunFailed,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         StateTransitionError,
         StepTimeout,
         UnsupportedIsolation,
+        WorkerLost,
         WorkflowNotFound,
     )
     from singularity_workflow.model.context import Context
@@ -62,6 +65,7 @@ __all__ = [
     "InvalidSetting",
     "Page",
     "PgmqUnavailable",
+    "QueueTimeout",
     "Retry",
     "RetryPolicy",
     "RunCancelled",
@@ -85,6 +89,8 @@ __all__ = [
     "SyncRunHandle",
     "TaskStatus",
     "UnsupportedIsolation",
+    "Worker",
+    "WorkerLost",
     "Workflow",
     "WorkflowNotFound",
 ]
@@ -106,6 +112,7 @@ _MODULES = {
     "StepStatus": "model.statuses",
     "SyncRunHandle": "engine.engine",
     "TaskStatus": "model.statuses",
+    "Worker": "engine.worker",
     "Workflow": "model.workflow",
 }
 

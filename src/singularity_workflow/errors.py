@@ -17,6 +17,8 @@ Every error that the library raises, and nothing else.
     │   ├── RunCancelled
     │   ├── RunTimeout            its deadline passed, or the wait did
     │   ├── StepTimeout           one attempt took longer than its timeout
+    │   ├── QueueTimeout          a task waited longer than its queue_timeout
+    │   ├── WorkerLost            a task's worker died too often
     │   └── StateTransitionError  not possible in the run's status         SW409
     ├── WorkflowNotFound          no such workflow is registered           SW404
     ├── InvalidInput              a run's or step's input does not fit     SW401
@@ -52,6 +54,7 @@ __all__ = [
     "InvalidOutput",
     "InvalidSetting",
     "PgmqUnavailable",
+    "QueueTimeout",
     "RunCancelled",
     "RunError",
     "RunFailed",
@@ -65,6 +68,7 @@ __all__ = [
     "StateTransitionError",
     "StepTimeout",
     "UnsupportedIsolation",
+    "WorkerLost",
     "WorkflowNotFound",
     "error_for_sqlstate",
 ]
@@ -241,6 +245,14 @@ class RunTimeout(RunError, TimeoutError):
 
 class StepTimeout(RunError, TimeoutError):
     """One attempt of a step took longer than its `timeout`."""
+
+
+class QueueTimeout(RunError, TimeoutError):
+    """A task waited in its queue longer than its `queue_timeout`."""
+
+
+class WorkerLost(RunError):
+    """A task's worker died with it `max_lost` times."""
 
 
 class StateTransitionError(RunError):

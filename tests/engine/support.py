@@ -73,9 +73,7 @@ def single(function: Callable[..., Any], **options: Any) -> Workflow:
     return workflow
 
 
-def fail(
-    engine: Engine, workflow: Any, input: Any = None, **options: Any
-) -> RunFailed:
+def fail(engine: Engine, workflow: Any, input: Any = None, **options: Any) -> RunFailed:
     """Execute a workflow that must fail, and return the error."""
     with pytest.raises(RunFailed) as caught:
         engine.execute(workflow, input, **options)
@@ -96,7 +94,7 @@ class Sql:
     def rows(self, query: str, *args: Any) -> list[Any]:
         """Return the rows of a query; those of one column as bare values."""
         with psycopg.connect(self._dsn, autocommit=True) as connection:
-            cursor = connection.execute(query, args)
+            cursor = connection.execute(query, args or None)
             if cursor.description is None:
                 return []
             rows = cursor.fetchall()

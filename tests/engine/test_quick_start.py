@@ -67,6 +67,14 @@ def decorated():
     return flow
 
 
+def as_instance():
+    return as_class()()
+
+
+def with_self_as_instance():
+    return with_self()()
+
+
 def as_module():
     module = types.ModuleType(f"somewhere.{unique()}")
     module.__workflow_steps__ = listed
@@ -78,9 +86,9 @@ def as_module():
     [
         decorated,
         as_class,
-        lambda: as_class()(),
+        as_instance,
         with_self,
-        lambda: with_self()(),
+        with_self_as_instance,
         as_module,
     ],
     ids=["decorators", "class", "instance", "self", "instance with self", "module"],

@@ -33,7 +33,7 @@ def test_a_chain_passes_values_on(engine):
     Each of thirty steps sees the output of the one before (G 87).
     """
     flow = make_workflow()
-    flow.step(name="s0")(lambda input: [input["first"]])
+    flow.step(name="s0")(lambda view: [view["first"]])
     for number in range(1, 30):
 
         async def append(input, number=number):
@@ -137,7 +137,7 @@ def test_the_order_of_depends_on_changes_nothing(engine):
         flow = make_workflow()
         flow.step(name="a")(lambda: {"x": "a"})
         flow.step(name="b")(lambda: {"x": "b"})
-        flow.step(name="c", depends_on=depends_on)(lambda input: input["x"])
+        flow.step(name="c", depends_on=depends_on)(lambda view: view["x"])
         results.append(engine.execute(flow))
 
     assert results == [{"c": "b"}, {"c": "b"}]
@@ -184,7 +184,7 @@ def test_the_input_may_be_any_json_value(engine):
     """
     A run's input that is no mapping reaches a root step as it is.
     """
-    flow = single(lambda input: [input])
+    flow = single(lambda view: [view])
 
     for value in (None, 0, "text", [1, [2]], {"a": [None]}):
         assert engine.execute(flow, value) == {"step": [value]}

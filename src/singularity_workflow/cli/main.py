@@ -12,7 +12,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from singularity_workflow.cli import db
+from singularity_workflow.cli import db, worker
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.version import library_version
 
@@ -49,4 +49,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     db.add_commands(nouns)
+    worker.add_commands(nouns)
     return parser

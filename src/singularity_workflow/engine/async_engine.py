@@ -224,7 +224,7 @@ class AsyncEngine:
                 (run_id,) = await asyncio.shield(starting)
                 if execution == "local" and run_id == request.run_id:
                     return to_result(await end)
-            return to_result(await session.waiters.wait(str(run_id), is_ours=False))
+            return to_result(await session.wait(run_id, is_ours=False))
         except asyncio.CancelledError:
             await session.cancel_abandoned(starting)
             raise
@@ -241,6 +241,7 @@ class AsyncEngine:
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        connection: object = None,
     ) -> RunHandle:
         """
         Start a run and return its handle at once.
@@ -255,10 +256,14 @@ class AsyncEngine:
             idempotency_key: The same key is the same run.
             priority: Higher goes first.
             tags: Words to find the run by.
+            connection:
+                A psycopg connection of the caller: the run starts in its transaction,
+                and exists when that commits.
 
         Raises:
             InvalidInput: The input does not fit.
             ConflictError: The key was used with another input.
+            UnsupportedIsolation: The transaction is not READ COMMITTED.
         """
         session = self._opened
         request = await self._request(
@@ -266,6 +271,9 @@ class AsyncEngine:
             parallel=parallel, execution=execution, idempotency_key=idempotency_key,
             priority=priority, tags=tags,
         )  # fmt: skip
+        if connection is not None:
+            run_id = await session.start_on(connection, request, execution)
+            return RunHandle(self, run_id, is_ours=False)
         (run_id,) = await session.start([request], execution)
         is_ours = execution == "local" and run_id == request.run_id
         return RunHandle(self, run_id, is_ours=is_ours)
@@ -421,7 +429,27 @@ class AsyncEngine:
         return build_request(self._ids.new_id(), registered, value, **options)
 
     async def _wait(self, run_id: UUID, *, is_ours: bool) -> EndedRun:
-        return await self._opened.waiters.wait(str(run_id), is_ours=is_ours)
+        return await self._opened.wait(run_id, is_ours=is_ours)
+
+    @property
+    def concurrency(self) -> int:
+        """The most steps that run here at once."""
+        return self._settings.concurrency
+
+    @property
+    def resources(self) -> Mapping[str, object]:
+        """What steps get by the names of their parameters."""
+        return self._settings.resources
+
+    @property
+    def session(self) -> Session:
+        """
+        What the parts of the library that stand beside the engine share with it.
+
+        Raises:
+            ConfigurationError: If the engine is not connected.
+        """
+        return self._opened
 
     @property
     def _opened(self) -> Session:

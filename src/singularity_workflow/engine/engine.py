@@ -176,6 +176,7 @@ class Engine:
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        connection: object = None,
     ) -> SyncRunHandle:
         """Start a run and return its handle; see `AsyncEngine.start`."""
         handle = self._call(
@@ -189,6 +190,7 @@ class Engine:
                 idempotency_key=idempotency_key,
                 priority=priority,
                 tags=tags,
+                connection=connection,
             )
         )
         return SyncRunHandle(self, handle)

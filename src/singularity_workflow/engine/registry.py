@@ -93,7 +93,7 @@ class Registry:
         known = self._known.get(workflow.name)
         if known is not None and known.compiled.definition is workflow.definition:
             return known
-        return await self.register(workflow)
+        return await self.register(source)
 
     async def register(self, source: object, *, force: bool = False) -> Registered:
         """

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from uuid import UUID
+
+import orjson
 
 from singularity_workflow.engine.database import Database
 from singularity_workflow.engine.registry import Registry
@@ -18,6 +21,9 @@ from singularity_workflow.engine.requests import Execution
 from singularity_workflow.engine.settings import EngineSettings
 from singularity_workflow.engine.starter import Starter, StartRequest
 from singularity_workflow.errors import SingularityError
+from singularity_workflow.notifications.hub import Hub
+from singularity_workflow.notifications.notifier import Notifier
+from singularity_workflow.store.replies import EndedRun, Reply
 from singularity_workflow.store.store import Store
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.waiters import Waiters
@@ -39,14 +45,23 @@ class Session:
         self._database = database
         self._settings = settings
         self.store: Store = database.store
-        self.catalog = Catalog()
+        self.catalog = Catalog(self.store, self._settings.resources)
         self.waiters = Waiters(self.store)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
+        self.notifier = Notifier(self.store)
+        self.hub = Hub(self.store)
+        self.hub.subscribe(
+            on_ended=self._on_ended_elsewhere, on_gap=self.waiters.ask_for_all
+        )
         self._worker: TaskWorker | None = None
         self._starter: Starter | None = None
+        self._workers: list[TaskWorker] = []
+        self._adopted: list[str] = []
         # steps see the context variables of `connect`, whoever starts their run
         self._context = contextvars.copy_context()
-        self._remote_starter = Starter(self.store, context=self._context)
+        self._remote_starter = Starter(
+            self.store, context=self._context, on_reply=self._on_started_elsewhere
+        )
         self._lock = asyncio.Lock()
 
     async def start(
@@ -64,13 +79,25 @@ class Session:
             return [await starter.start(requests[0])]
         return await asyncio.gather(*[starter.start(one) for one in requests])
 
+    async def start_on(
+        self, connection: object, request: StartRequest, execution: Execution
+    ) -> UUID:
+        """Start a run in the transaction of the caller."""
+        owner = None
+        if execution == "local":
+            await self._start_worker()
+            assert self._worker is not None
+            owner = self._worker.worker_id
+        ((_, run_id, _),) = await self.store.start_runs_on(
+            connection, orjson.dumps([request.to_item()]), owner=owner
+        )
+        return UUID(run_id)
+
     async def cancel(self, run_id: UUID, reason: str | None) -> bool:
-        """Cancel a run and stop what runs here of it; False if it had ended."""
+        """Cancel a run and stop what runs of it, here and elsewhere."""
         cancelled = await self.store.cancel_runs([run_id], reason)
-        if self._worker is not None:
-            self._worker.dispatcher.stop_runs([str(run_id)])
-        if str(run_id) in self.waiters:
-            self.waiters.ask_for_all()
+        self._on_ended_elsewhere([str(run_id)])
+        self.notifier.tell_ended([str(run_id)])
         return bool(cancelled)
 
     async def cancel_abandoned(self, starting: asyncio.Future[list[UUID]]) -> None:
@@ -87,13 +114,9 @@ class Session:
         if workflows:
             wanted = [await self.registry.resolve(one) for one in workflows]
             versions = [one.workflow_id for one in wanted]
-        found: list[UUID] = []
         now, give_up_at = asyncio.get_running_loop().time, None
         while versions:
-            adoption = await self.store.adopt_runs(self._worker.worker_id, versions)
-            found += [UUID(run_id) for run_id, _ in adoption.adopted]
-            if adoption.announced is not None:
-                self._worker.dispatcher.announce(adoption.announced)
+            adoption = await self._worker.adopt(versions)
             if adoption.adopted:
                 continue
             if adoption.waiting is None or not wait:
@@ -103,32 +126,84 @@ class Session:
             elif now() > give_up_at and adoption.waiting > 0:
                 break  # whoever is left has sent a heartbeat since: it lives
             await asyncio.sleep(max(0.05, min(adoption.waiting + 0.02, 1.0)))
-        return found
+        adopted, self._adopted = self._adopted, []
+        return [UUID(run_id) for run_id in adopted]
+
+    async def wait(self, run_id: UUID, *, is_ours: bool) -> EndedRun:
+        """Wait for the end of a run that was started."""
+        if not is_ours:
+            self.hub.start()
+        return await self.waiters.wait(str(run_id), is_ours=is_ours)
+
+    async def add_worker(
+        self,
+        catalog: Catalog,
+        *,
+        queues: Sequence[str] | None,
+        concurrency: int,
+        resources: Mapping[str, object],
+        executors: Mapping[str, Executor] | None = None,
+    ) -> TaskWorker:
+        """Start a worker; without queues, of the local runs of this engine."""
+        worker = TaskWorker(
+            store=self.store,
+            catalog=catalog,
+            waiters=self.waiters,
+            concurrency=concurrency,
+            resources=resources,
+            executors=executors or {},
+            lease=self._settings.lease,
+            queues=queues,
+            notifier=self.notifier,
+            on_adopted=self._adopted.extend,
+            is_told=lambda: self.hub.is_listening,
+        )
+        self.hub.subscribe(on_work=worker.dispatcher.announce)
+        self.hub.start()
+        await asyncio.create_task(worker.start(), context=self._context.copy())
+        self._workers.append(worker)
+        return worker
 
     async def close(self) -> None:
         """Stop the worker, and close what was opened."""
         await self._remote_starter.close()
         if self._starter is not None:
             await self._starter.close()
-        if self._worker is not None:
-            await self._worker.close()
+        for worker in list(self._workers):
+            await self.remove_worker(worker)
+        await self.hub.close()
+        await self.notifier.close()
         await self.waiters.close()
         await self._database.close()
+
+    async def remove_worker(self, worker: TaskWorker) -> None:
+        """Stop a worker that `add_worker` started."""
+        if worker in self._workers:
+            self._workers.remove(worker)
+            self.hub.unsubscribe(worker.dispatcher.announce)
+            await worker.close()
+
+    def _on_started_elsewhere(self, reply: Reply) -> None:
+        if reply.announced is not None:
+            self.notifier.announce(reply.announced)
+            for worker in self._workers:
+                worker.dispatcher.announce(reply.announced)
+
+    def _on_ended_elsewhere(self, run_ids: Sequence[str]) -> None:
+        self.waiters.ask_about(run_ids)
+        for worker in self._workers:
+            worker.dispatcher.stop_runs(run_ids)
 
     async def _start_worker(self) -> None:
         async with self._lock:
             if self._worker is not None:
                 return
-            worker = TaskWorker(
-                store=self.store,
-                catalog=self.catalog,
-                waiters=self.waiters,
+            self._worker = await self.add_worker(
+                self.catalog,
+                queues=None,
                 concurrency=self._settings.concurrency,
                 resources=self._settings.resources,
-                lease=self._settings.lease,
             )
-            await asyncio.create_task(worker.start(), context=self._context.copy())
-            self._worker = worker
             self._starter = Starter(
-                self.store, worker.dispatcher, context=self._context
+                self.store, self._worker.dispatcher, context=self._context
             )

@@ -18,6 +18,8 @@ __all__ = [
     "DEFAULT_LEASE",
     "DEFAULT_POOL_SIZE",
     "EngineSettings",
+    "read_concurrency",
+    "read_resources",
     "read_settings",
 ]
 
@@ -70,15 +72,16 @@ def read_settings(
     return EngineSettings(
         dsn=dsn,
         pool=pool,
-        pool_size=_whole("pool_size", pool_size),
-        concurrency=_whole("concurrency", concurrency),
-        resources=_named(resources),
+        pool_size=read_concurrency("pool_size", pool_size),
+        concurrency=read_concurrency("concurrency", concurrency),
+        resources=read_resources(resources),
         lease=_lease(lease),
         migrate=migrate,
     )
 
 
-def _whole(name: str, value: int) -> int:
+def read_concurrency(name: str, value: int) -> int:
+    """Return a number of things at once that a caller gave; at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidSetting(f"{name} must be an integer >= 1, got {value!r}")
     return value
@@ -94,7 +97,8 @@ def _lease(value: Duration) -> timedelta:
     return lease
 
 
-def _named(resources: Mapping[str, object] | None) -> Mapping[str, object]:
+def read_resources(resources: Mapping[str, object] | None) -> Mapping[str, object]:
+    """Return resources that a caller gave; their names can be parameters."""
     if resources is None:
         return {}
     if not isinstance(resources, Mapping):

@@ -56,9 +56,16 @@ class Binding:
         needs_resources: Names of the resources it takes.
         reads: Names of the dependencies whose outputs it can see.
         reads_run_input: Whether it can see the run's input.
+        takes_context: Whether it gets its task's context.
     """
 
-    __slots__ = ("_sources", "needs_resources", "reads", "reads_run_input")
+    __slots__ = (
+        "_sources",
+        "needs_resources",
+        "reads",
+        "reads_run_input",
+        "takes_context",
+    )
 
     def __init__(
         self,
@@ -67,11 +74,13 @@ class Binding:
         needs_resources: frozenset[str] = frozenset(),
         reads: frozenset[str] = frozenset(),
         reads_run_input: bool = False,
+        takes_context: bool = False,
     ) -> None:
         self._sources = tuple(sources)
         self.needs_resources = needs_resources
         self.reads = reads
         self.reads_run_input = reads_run_input
+        self.takes_context = takes_context
 
     def arguments(
         self, inputs: StepInputs, context: Context, resources: Mapping[str, object]
@@ -153,6 +162,7 @@ def compile_binding(
         needs_resources=frozenset(p.name for p, r in roles if r is Role.RESOURCE),
         reads=frozenset(depends_on) if merges else names,
         reads_run_input=merges or Role.RUN_INPUT in taken,
+        takes_context=Role.CONTEXT in taken,
     )
 
 

@@ -4,7 +4,9 @@ What a step sees of its own task, as `ctx`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from singularity_workflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -30,6 +32,7 @@ class Context:
 
     __slots__ = (
         "_cancelled",
+        "_transaction",
         "attempt",
         "index",
         "run_id",
@@ -54,6 +57,7 @@ class Context:
         self.attempt = attempt
         self.timeout = timeout
         self._cancelled = False
+        self._transaction: Any = None
 
     @property
     def task_id(self) -> str:
@@ -74,6 +78,34 @@ class Context:
     def cancelled(self) -> bool:
         """Whether the task should stop: its run was cancelled or its time is up."""
         return self._cancelled
+
+    def transaction(self) -> Any:
+        """
+        Return a transaction that commits together with the result of this step.
+
+        `async with ctx.transaction() as connection` in a coroutine, `with` in a plain
+        function that runs in a thread. What is written on that psycopg connection
+        takes effect exactly once, whatever dies when: it commits with the step's
+        completion, after the step has returned, or not at all.
+
+        Raises:
+            ConfigurationError: The step runs in another process, or its transaction
+                was opened before.
+        """
+        if self._transaction is None:
+            raise ConfigurationError(
+                "there is no transaction here: the step runs in another process",
+                hint="Leave out `executor`, so that it runs in the worker's own.",
+            )
+        return self._transaction
+
+    def offer_transaction(self, block: object) -> None:
+        """Set what `transaction` returns; called by the worker that runs the task."""
+        self._transaction = block
+
+    def __reduce__(self) -> tuple[type[Context], tuple[object, ...]]:
+        values = (self.run_id, self.workflow, self.step, self.index, self.attempt)
+        return type(self), (*values, self.timeout)
 
     def cancel(self) -> None:
         """Set `cancelled`; called by the worker that runs the task."""

@@ -99,6 +99,13 @@ def _queue(value: object) -> str:
     return str(value).lower()
 
 
+def _executor(value: object) -> str:
+    problem = name_problem(value, allow_reserved=True)
+    if problem:
+        raise ValueError(f"{value!r} {problem}")
+    return str(value)
+
+
 def _mode(value: object) -> Mode:
     for mode in _MODES:
         if value == mode:
@@ -126,6 +133,21 @@ class SharedOptions:
     )
     priority: int | None = option(
         _whole(-1000, 1000), "Higher goes first; from -1000 to 1000. Default 0."
+    )
+    queue_timeout: timedelta | None = option(
+        _positive,
+        "Longest time that a task waits in its queue, in seconds; > 0. Then it fails. "
+        "Default: no limit.",
+    )
+    max_lost: int | None = option(
+        _whole(1, MAX_ATTEMPTS_LIMIT),
+        "How often a task's worker may die with it before the task fails; at least 1. "
+        "Default 3.",
+    )
+    executor: str | None = option(
+        _executor,
+        "Where the step runs: `process`, or the name of an executor that the worker "
+        "has. Default: coroutines on the event loop, plain functions in threads.",
     )
     on_failure: Mode | None = option(
         _mode,

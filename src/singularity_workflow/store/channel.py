@@ -9,6 +9,7 @@ effect is unknown, and only its caller knows what a repeat would mean.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 # 40P01 deadlock, 40001 serialisation, 55P03 lock timeout: the other one has won
 LOST_RACES = frozenset({"40P01", "40001", "55P03"})
 RACES_BEFORE_GIVING_UP = 10
+DEFAULT_CALL_TIMEOUT = 30.0
 
 
 class BatchRejected(Exception):
@@ -42,11 +44,16 @@ class Channel:
     Args:
         dsn: Where to connect.
         name: For the log.
+        timeout: Seconds that a call may take before its connection is given up: a
+            network that swallows packets reports no error.
     """
 
-    def __init__(self, dsn: str, name: str) -> None:
+    def __init__(
+        self, dsn: str, name: str, timeout: float = DEFAULT_CALL_TIMEOUT
+    ) -> None:
         self._dsn = dsn
         self._name = name
+        self._timeout = timeout
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._lock = asyncio.Lock()
 
@@ -60,8 +67,14 @@ class Channel:
             BatchRejected: The server refused the data; nothing took effect.
         """
         async with self._lock:
-            with translated_errors():
-                return await self._call(query, parameters)
+            try:
+                with translated_errors():
+                    async with asyncio.timeout(self._timeout):
+                        return await self._call(query, parameters)
+            except TimeoutError:
+                raise ConnectionFailed(
+                    f"PostgreSQL has not answered within {self._timeout:g} s"
+                ) from None
 
     async def _call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
         races = 0
@@ -95,7 +108,8 @@ class Channel:
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.close()
+            with contextlib.suppress(psycopg.Error):
+                await connection.close()
 
     async def is_reachable(self) -> bool:
         """Tell whether the server answers now."""

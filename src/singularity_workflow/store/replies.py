@@ -16,13 +16,16 @@ __all__ = [
     "Beat",
     "EndedRun",
     "Fired",
+    "GivenUp",
     "HandedTask",
+    "Reaped",
     "Reply",
     "TaskRef",
     "parse_adoption",
     "parse_beat",
     "parse_ended",
     "parse_fired",
+    "parse_reaped",
     "parse_reply",
 ]
 
@@ -41,13 +44,18 @@ class TaskRef(NamedTuple):
 
 
 class HandedTask(NamedTuple):
-    """A task that this worker is to run now; *item* is a map's element."""
+    """
+    A task that this worker is to run now.
+
+    *item* is a map's element, *losses* how often a worker died with the task.
+    """
 
     run_id: str
     step_no: int
     task_index: int
     attempt: int
     item: Any
+    losses: int
 
     @property
     def ref(self) -> TaskRef:
@@ -104,10 +112,42 @@ class Fired:
         ended: Runs whose deadline passed.
         announced: The smallest key of the tasks that were queued.
         next_in: Seconds until the next timer is due; None: there is none.
+        overdue: Attempts that waited in a queue for too long; the caller fails them.
     """
 
     ended: list[EndedRun]
     announced: int | None
+    next_in: float | None
+    overdue: list[TaskRef]
+
+
+class GivenUp(NamedTuple):
+    """A task that was lost too often; the caller fails it, as *task* says."""
+
+    task: TaskRef
+    worker_id: str
+    losses: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Reaped:
+    """
+    What giving back the tasks of dead workers did.
+
+    Args:
+        lost: Workers that were declared lost by this call.
+        queued: How many tasks were queued again.
+        given_up: Tasks that were lost too often.
+        announced: The smallest key of what was queued.
+        has_more: Whether to call again at once.
+        next_in: Seconds until the next lease runs out; None: nobody else works.
+    """
+
+    lost: list[str]
+    queued: int
+    given_up: list[GivenUp]
+    announced: int | None
+    has_more: bool
     next_in: float | None
 
 
@@ -171,6 +211,22 @@ def parse_fired(data: dict[str, Any]) -> Fired:
     return Fired(
         ended=parse_ended(data.get("ended")),
         announced=data.get("announced"),
+        next_in=data.get("next"),
+        overdue=[TaskRef._make(row) for row in data.get("overdue") or ()],
+    )
+
+
+def parse_reaped(data: dict[str, Any]) -> Reaped:
+    """Build a `Reaped` from what `reap_workers` returns."""
+    return Reaped(
+        lost=data.get("lost") or [],
+        queued=data.get("queued") or 0,
+        given_up=[
+            GivenUp(TaskRef(*row[:4]), row[4], row[5])
+            for row in data.get("given_up") or ()
+        ],
+        announced=data.get("announced"),
+        has_more=data["has_more"],
         next_in=data.get("next"),
     )
 

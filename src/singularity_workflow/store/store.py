@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from singularity_workflow.store import sql_files
-from singularity_workflow.store.blocking import BlockingChannel
+from singularity_workflow.store.borrowed import call_on
 from singularity_workflow.store.channel import Channel
 from singularity_workflow.store.connections import JsonText
 from singularity_workflow.store.replies import (
@@ -21,12 +21,14 @@ from singularity_workflow.store.replies import (
     Beat,
     EndedRun,
     Fired,
+    Reaped,
     Reply,
     TaskRef,
     parse_adoption,
     parse_beat,
     parse_ended,
     parse_fired,
+    parse_reaped,
     parse_reply,
 )
 
@@ -81,6 +83,13 @@ class Store:
         )
         return data
 
+    async def read_workflow(self, workflow_id: int) -> dict[str, Any]:
+        """Return one version as a definition."""
+        data: dict[str, Any] = await self._pooled(
+            "workflows/read_workflow", workflow_id=workflow_id
+        )
+        return data
+
     # runs
 
     async def start_runs(
@@ -103,6 +112,23 @@ class Store:
             {"requests": JsonText(requests), "owner": owner, "slots": slots},
         )
         return data["runs"], parse_reply(data)
+
+    async def start_runs_on(
+        self, connection: object, requests: bytes, *, owner: UUID | None
+    ) -> list[tuple[str, str, bool]]:
+        """
+        Start runs in the transaction of *connection*, whose commit tells workers.
+
+        Raises:
+            InvalidSetting: If it is no psycopg connection.
+        """
+        data = await call_on(
+            connection,
+            sql_files.query("runs/start_runs_notified"),
+            {"requests": JsonText(requests), "owner": owner},
+        )
+        started: list[tuple[str, str, bool]] = data["runs"]
+        return started
 
     async def run_status(self, run_id: UUID) -> dict[str, Any]:
         """Return all there is to know about one run, but its payloads."""
@@ -168,6 +194,7 @@ class Store:
         *,
         low: int,
         known_maps: Sequence[str],
+        lost: bool = True,
     ) -> Reply:
         """Start the next queued tasks; see `claim_tasks.sql`."""
         return parse_reply(
@@ -179,6 +206,7 @@ class Store:
                     "n": n,
                     "low": low,
                     "known_maps": known_maps,
+                    "lost": lost,
                 },
             )
         )
@@ -195,6 +223,7 @@ class Store:
         max_key: int | None = None,
         wanted: Sequence[UUID] = (),
         known_maps: Sequence[str] = (),
+        lost: bool = True,
     ) -> Reply:
         """Record outcomes and take the next tasks; see `report_tasks.sql`."""
         parameters = {
@@ -208,6 +237,7 @@ class Store:
             "wanted": list(wanted),
             "known_maps": list(known_maps),
             "wait": False,
+            "lost": lost,
         }
         query = sql_files.query("tasks/report_tasks")
         return parse_reply(await self._hot.call(query, parameters))
@@ -229,6 +259,7 @@ class Store:
                 wanted=list(wanted),
                 known_maps=[],
                 wait=True,
+                lost=False,
             )
         )
 
@@ -250,9 +281,17 @@ class Store:
 
     # timers and workers
 
-    async def fire_timers(self, limit: int = 500) -> Fired:
+    async def fire_timers(self, worker_id: UUID, limit: int = 500) -> Fired:
         """Do what is due; see `fire_timers.sql`."""
-        return parse_fired(await self._pooled("timers/fire_timers", limit=limit))
+        return parse_fired(
+            await self._pooled("timers/fire_timers", limit=limit, worker_id=worker_id)
+        )
+
+    async def reap_workers(self, worker_id: UUID) -> Reaped:
+        """Give back the tasks of workers that died; see `reap_workers.sql`."""
+        return parse_reaped(
+            await self._pooled("workers/reap_workers", worker_id=worker_id)
+        )
 
     async def register_worker(
         self,
@@ -262,6 +301,7 @@ class Store:
         pid: int,
         version: str,
         queues: Sequence[str],
+        workflows: Sequence[str],
         concurrency: int,
         lease: timedelta,
     ) -> None:
@@ -273,6 +313,7 @@ class Store:
             pid=pid,
             version=version,
             queues=list(queues),
+            workflows=list(workflows),
             concurrency=concurrency,
             lease=lease,
         )
@@ -281,21 +322,37 @@ class Store:
         """Mark a worker as stopped."""
         await self._pooled("workers/stop_worker", worker_id=worker_id)
 
+    # hints
+
+    async def send_hints(self, key: int | None, ended: Collection[UUID]) -> None:
+        """Tell listeners of queued tasks and ended runs; see `send_hints.sql`."""
+        await self._pooled("notifications/send_hints", key=key, ended=list(ended))
+
+    async def send_probe(self, payload: str) -> None:
+        """Send a listener of ours its own payload."""
+        await self._pooled("notifications/probe", payload=payload)
+
     async def _pooled(self, query: str, /, **parameters: Any) -> Any:
         return await self._pool.call(sql_files.query(query), parameters)
 
 
 class HeartbeatStore:
-    """The one call of the heartbeat's thread, on a connection of its own."""
+    """
+    The one call of the heartbeat, on a connection of its own.
 
-    def __init__(self, dsn: str) -> None:
-        self._channel = BlockingChannel(dsn)
+    Args:
+        dsn: Where to connect.
+        timeout: Seconds that a heartbeat may take.
+    """
 
-    def heartbeat(
+    def __init__(self, dsn: str, timeout: float) -> None:
+        self._channel = Channel(dsn, "heartbeat", timeout)
+
+    async def heartbeat(
         self, worker_id: UUID, known: Iterable[TaskRef], *, sweep: bool
     ) -> Beat:
         """Renew a worker's lease; see `heartbeat.sql`."""
-        data = self._channel.call(
+        data = await self._channel.call(
             sql_files.query("workers/heartbeat"),
             {
                 "worker_id": worker_id,
@@ -305,6 +362,6 @@ class HeartbeatStore:
         )
         return parse_beat(data)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connection."""
-        self._channel.close()
+        await self._channel.close()

@@ -14,27 +14,33 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol
 from uuid import UUID
 
-from singularity_workflow.errors import ConnectionFailed
+from singularity_workflow.errors import ConnectionFailed, SingularityError
+from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.context import Context
 from singularity_workflow.store.channel import BatchRejected
-from singularity_workflow.store.replies import EndedRun, Reply, TaskRef
-from singularity_workflow.worker.catalog import Catalog
+from singularity_workflow.store.replies import EndedRun, HandedTask, Reply, TaskRef
+from singularity_workflow.worker.catalog import Catalog, unserved
 from singularity_workflow.worker.memory import MapKey, RunMemory
-from singularity_workflow.worker.outcome import Outcome, encode_batch
+from singularity_workflow.worker.outcome import Outcome, describe_error, encode_batch
 from singularity_workflow.worker.runner import Job, Runner
 from singularity_workflow.worker.waiters import Waiters
 
-__all__ = ["Dispatcher", "TaskStore"]
+__all__ = ["Dispatcher", "DispatcherHooks", "TaskStore", "WorkflowRouter"]
 
 logger = logging.getLogger(__name__)
 
 _LARGEST_BATCH: Final = 500
 _DEFERRALS_BEFORE_WAITING: Final = 3
-_IDLE_POLL: Final = 2.0
+_IDLE_POLL: Final = 2.5
+_FIRST_POLL: Final = 0.02
+_LAST_POLL: Final = 1.0
+"""Without hints: from the pace of a busy queue to that of an idle one."""
+
 _FULL_SCAN: Final = 5.0
 _LAST_BACKOFF: Final = 2.0
 
@@ -54,6 +60,7 @@ class TaskStore(Protocol):
         max_key: int | None = None,
         wanted: Sequence[UUID] = (),
         known_maps: Sequence[str] = (),
+        lost: bool = True,
     ) -> Reply: ...
 
     async def report_alone(
@@ -61,6 +68,33 @@ class TaskStore(Protocol):
     ) -> Reply: ...
 
     async def release_tasks(self, tasks: Sequence[TaskRef]) -> int: ...
+
+
+class WorkflowRouter(Protocol):
+    """Where the code of a version is found."""
+
+    async def find(self, workflow_id: int) -> CompiledWorkflow: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatcherHooks:
+    """
+    Who else is told of what a dispatcher learns.
+
+    Args:
+        on_timer: Told when a timer is due sooner than was known, in seconds.
+        on_lost_call: Called when a call broke off: tasks may have been handed over in
+            a reply that never came.
+        on_announced: Told the smallest key of messages that were written.
+        on_ended: Told of runs that ended.
+        is_told: Whether hints of other processes arrive; else there is only polling.
+    """
+
+    on_timer: Callable[[float], None]
+    on_lost_call: Callable[[], None]
+    on_announced: Callable[[int], None]
+    on_ended: Callable[[Sequence[EndedRun]], None]
+    is_told: Callable[[], bool]
 
 
 class Dispatcher:
@@ -75,9 +109,8 @@ class Dispatcher:
         catalog: What can be run.
         runner: What runs it.
         waiters: Who is told of the ends of runs.
-        on_timer: Told when a timer is due sooner than was known, in seconds.
-        on_lost_call: Told when a call broke off: tasks may have been handed over in a
-            reply that never came.
+        router: Finds the code of versions that the catalog lacks.
+        hooks: Who else is told of what happens.
     """
 
     def __init__(
@@ -90,8 +123,8 @@ class Dispatcher:
         catalog: Catalog,
         runner: Runner,
         waiters: Waiters,
-        on_timer: Callable[[float], None],
-        on_lost_call: Callable[[], None],
+        router: WorkflowRouter,
+        hooks: DispatcherHooks,
     ) -> None:
         self.worker_id = worker_id
         self.queues = list(queues)
@@ -101,8 +134,8 @@ class Dispatcher:
         self._catalog = catalog
         self._runner = runner
         self._waiters = waiters
-        self._on_timer = on_timer
-        self._on_lost_call = on_lost_call
+        self._router = router
+        self._hooks = hooks
         # every attempt that is here: running, ended or being reported
         self._known: dict[TaskRef, None] = {}
         self._running: dict[TaskRef, Job] = {}
@@ -111,12 +144,17 @@ class Dispatcher:
         # runs that others hold all the time: reported apart, each in its own turn
         self._contended: dict[str, list[Outcome]] = {}
         self._apart: set[asyncio.Task[None]] = set()
+        self._routing: set[asyncio.Task[None]] = set()
+        # tasks that a worker died with before: one at a time
+        self._lost_before: set[TaskRef] = set()
         self._reserved = 0
         self._wake = asyncio.Event()
         self._queue = _QueueView()
+        self._is_idle = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
-        self._is_closing = False
+        self._is_draining = False
         self._backoff = 0.0
+        self._deaf_pause = _FIRST_POLL
 
     # from outside
 
@@ -147,10 +185,17 @@ class Dispatcher:
         # loop's, and a task that changes its place meanwhile is not missed
         return list(self._known)
 
+    def name_task(self, task: asyncio.Task[object]) -> str | None:
+        """Return which step *task* runs, None if it is none; from any thread."""
+        for job in list(self._running.values()):
+            if job.task is task:
+                return f"step {job.step.name!r} of workflow {job.context.workflow!r}"
+        return None
+
     def note_lost_call(self) -> None:
         """Take note that a call broke off: it may have handed tasks to nobody."""
         self._queue.announce(None)
-        self._on_lost_call()
+        self._hooks.on_lost_call()
 
     def lose(self, tasks: Sequence[TaskRef]) -> None:
         """Stop attempts that are no longer ours."""
@@ -169,9 +214,40 @@ class Dispatcher:
         ended = set(run_ids)
         self.lose([ref for ref in self._running if ref.run_id in ended])
 
+    def fail(self, task: TaskRef, error: SingularityError) -> None:
+        """Report a task as failed for good, that was started for us to do so."""
+        self._known[task] = None
+        self._ended.append(
+            Outcome(
+                task=task, kind="failed", error=describe_error(error), is_final=True
+            )
+        )
+        self._wake.set()
+
+    async def drain(self, grace: float) -> bool:
+        """
+        Take no more tasks, and wait until those that are here have ended.
+
+        Args:
+            grace: Seconds to wait.
+
+        Returns:
+            Whether all have ended.
+        """
+        self._is_draining = True
+        deadline = asyncio.get_running_loop().time() + grace
+        while self._known:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            self._is_idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_idle.wait(), left)
+        return True
+
     async def close(self) -> None:
         """Stop, report what has ended, and give the rest back to its queue."""
-        self._is_closing = True
+        self._is_draining = True
         if self._loop_task is not None:
             self._loop_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -189,6 +265,7 @@ class Dispatcher:
                 await self._exchange()
             if unfinished:
                 await self._store.release_tasks(unfinished)
+                self._hooks.on_announced(0)
         except ConnectionFailed:
             logger.warning("closing without the database: the lease must run out")
         except Exception:
@@ -208,12 +285,14 @@ class Dispatcher:
             self.absorb_ended(reply.ended)
         if reply.announced is not None:
             self.announce(reply.announced)
+            self._hooks.on_announced(reply.announced)
         if reply.timer_in is not None:
-            self._on_timer(reply.timer_in)
+            self._hooks.on_timer(reply.timer_in)
 
     def absorb_ended(self, ended: Sequence[EndedRun]) -> None:
         """Wake who waits for these runs, and stop what still runs of them."""
         self._waiters.tell(ended)
+        self._hooks.on_ended(ended)
         if broken := [end.run_id for end in ended if end.status != "completed"]:
             self.stop_runs(broken)
 
@@ -222,7 +301,7 @@ class Dispatcher:
     async def _work(self) -> None:
         while True:
             try:
-                await asyncio.wait_for(self._wake.wait(), _IDLE_POLL)
+                await asyncio.wait_for(self._wake.wait(), self._idle_pause())
             except TimeoutError:
                 self._queue.announce(None)
             self._wake.clear()
@@ -263,7 +342,7 @@ class Dispatcher:
             self.memory.unpin_maps(maps)
 
     async def _report(self, batch: list[Outcome], maps: Sequence[MapKey]) -> None:
-        slots = 0 if self._is_closing else self._free_slots()
+        slots = 0 if self._is_draining else self._free_slots()
         does_claim = slots > 0 and self._queue.may_have_messages
         low = self._queue.low_key()
         try:
@@ -277,6 +356,7 @@ class Dispatcher:
                 max_key=self._queue.head,
                 wanted=self._wanted(batch),
                 known_maps=[f"({run_id},{step_no})" for run_id, step_no in maps],
+                lost=not self._lost_before,
             )
         except BatchRejected as error:
             self._put_back(batch)
@@ -329,6 +409,11 @@ class Dispatcher:
     def _release(self, ref: TaskRef) -> None:
         self._known.pop(ref, None)
         self.memory.release(ref)
+        if ref in self._lost_before:
+            self._lost_before.discard(ref)
+            self.announce(None)
+        if not self._known:
+            self._is_idle.set()
 
     def _set_apart(self, outcome: Outcome) -> None:
         run_id = outcome.task.run_id
@@ -386,11 +471,15 @@ class Dispatcher:
 
     def _start_tasks(self, reply: Reply) -> None:
         outputs = self.memory.outputs_of(reply)
+        foreign: list[HandedTask] = []
         loop = asyncio.get_running_loop()
         for handed in reply.tasks:
             ref = handed.ref
+            self._known[ref] = None
+            if handed.losses:
+                self._lost_before.add(ref)
             if not self.memory.has_run(handed.run_id):
-                logger.error("a task of an unknown version came: %s", ref)
+                foreign.append(handed)
                 continue
             workflow, step, inputs = self.memory.take(handed, outputs)
             context = Context(
@@ -402,29 +491,85 @@ class Dispatcher:
                 step.timeout,
             )
             job = Job(ref, step, inputs, context)
-            self._known[ref] = None
             self._running[ref] = job
             job.task = loop.create_task(self._run(job))
+        if foreign:
+            self._set_routing(replace(reply, tasks=foreign))
+
+    def _set_routing(self, reply: Reply) -> None:
+        task = asyncio.create_task(self._route(reply))
+        self._routing.add(task)
+        task.add_done_callback(self._routing.discard)
+
+    async def _route(self, reply: Reply) -> None:
+        """Find the code of tasks whose version we have not met yet, and run them."""
+        run_ids = {task.run_id for task in reply.tasks}
+        pinned: list[str] = []
+        try:
+            for run_id, workflow_id, value in reply.inputs:
+                if run_id in run_ids:
+                    workflow = await self._find_version(workflow_id)
+                    self.memory.pin_run(run_id, workflow, value)
+                    pinned.append(run_id)
+            self._start_tasks(reply)
+        except Exception:
+            # unknown to us again, they go back to their queue with a later heartbeat
+            logger.exception("the code of %d tasks was not found", len(reply.tasks))
+            for task in reply.tasks:
+                self._release(task.ref)
+            self._hooks.on_lost_call()
+        finally:
+            self.memory.unpin_runs(pinned)
+
+    async def _find_version(self, workflow_id: int) -> CompiledWorkflow:
+        while True:
+            try:
+                return await self._router.find(workflow_id)
+            except ConnectionFailed:
+                await asyncio.sleep(_LAST_BACKOFF / 2)
 
     async def _run(self, job: Job) -> None:
         outcome: Outcome | None = None
         try:
-            if job.begin():
+            if not job.begin():
+                pass
+            elif job.step.original is unserved:
+                outcome = Outcome(task=job.ref, kind="unserved")
+            else:
                 outcome = await self._runner.run(job)
         finally:
             self._running.pop(job.ref, None)
             if outcome is None or job.is_gone:
                 self._release(job.ref)
+            elif outcome.reply is not None:
+                self._absorb_recorded(job.ref, outcome.reply)
             elif job.ref.run_id in self._contended:
                 self._contended[job.ref.run_id].append(outcome)
             else:
                 self._ended.append(outcome)
             self._wake.set()
 
+    def _absorb_recorded(self, ref: TaskRef, reply: Reply) -> None:
+        """Go on from a result that the step's own transaction recorded."""
+        if reply.refused:
+            logger.info("the transaction of %s was refused and rolled back", ref)
+        self.absorb(reply)
+        self._release(ref)
+
     def _free_slots(self) -> int:
         return max(0, self._concurrency - len(self._running) - self._reserved)
 
+    def _idle_pause(self) -> float:
+        """Return how long to wait for a hint before looking without one."""
+        if self._hooks.is_told():
+            self._deaf_pause = _FIRST_POLL
+            return _IDLE_POLL
+        self._deaf_pause = min(self._deaf_pause * 1.5, _LAST_POLL)
+        return self._deaf_pause
+
     def _can_claim(self) -> bool:
+        if self._is_draining:
+            return False
         return self._queue.may_have_messages and self._free_slots() > 0
 
     def _wanted(self, batch: list[Outcome]) -> list[UUID]:

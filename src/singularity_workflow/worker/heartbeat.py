@@ -1,11 +1,14 @@
 """
 Tell the database that this worker lives, and learn which tasks are not ours any more.
 
-A thread with a connection of its own: a blocked event loop must not look like death.
+A thread with an event loop and a connection of its own: a step that blocks the worker's
+loop must not look like death. The same thread sees when that happens, and says so.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -16,6 +19,7 @@ from uuid import UUID
 
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.store.replies import Beat, TaskRef
+from singularity_workflow.worker.watchdog import LoopWatchdog
 
 __all__ = ["Heartbeat", "PulseStore"]
 
@@ -23,20 +27,20 @@ logger = logging.getLogger(__name__)
 
 _BEATS_PER_LEASE: Final = 3
 _BEATS_PER_SWEEP: Final = 6
-_SWEEP_FOR: Final = 15.0
-"""Seconds of sweeping after a lost call: a sweep takes what was started 10 s before."""
+_SWEEP_FOR: Final = 12.0
+"""Seconds: longer than a task must be unknown before it counts as handed to nobody."""
 
 _LONGEST_PAUSE_WHEN_AWAY: Final = 1.0
 
 
 class PulseStore(Protocol):
-    """The one call of the heartbeat; blocking."""
+    """The one call of the heartbeat."""
 
-    def heartbeat(
+    async def heartbeat(
         self, worker_id: UUID, known: Collection[TaskRef], *, sweep: bool
     ) -> Beat: ...
 
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class Heartbeat:
@@ -44,31 +48,36 @@ class Heartbeat:
     A thread that beats three times per lease.
 
     Args:
-        store: Where the lease lives.
+        make_store: Called in the thread: where the lease lives.
         worker_id: Whose it is.
         lease: How long the worker is believed to live after a beat.
         known_tasks: Called in the thread: the attempts that are here.
         on_beat: Called in the thread, with what each beat learned.
+        watchdog: Looks after the worker's loop, from this thread.
     """
 
     def __init__(
         self,
         *,
-        store: PulseStore,
+        make_store: Callable[[], PulseStore],
         worker_id: UUID,
         lease: timedelta,
         known_tasks: Callable[[], Collection[TaskRef]],
         on_beat: Callable[[Beat], None],
+        watchdog: LoopWatchdog,
     ) -> None:
         self.worker_id = worker_id
-        self._store = store
+        self._make_store = make_store
         self._interval = lease.total_seconds() / _BEATS_PER_LEASE
         self._known_tasks = known_tasks
         self._on_beat = on_beat
-        self._stop = threading.Event()
+        self._watchdog = watchdog
         self._sweep_until = 0.0
+        self._is_away = False
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
         self._thread = threading.Thread(
-            target=self._beat_until_stopped, name="swf-heartbeat", daemon=True
+            target=self._run, name="swf-heartbeat", daemon=True
         )
 
     def start(self) -> None:
@@ -77,36 +86,58 @@ class Heartbeat:
 
     def stop(self) -> None:
         """Stop; returns when the thread has ended or hangs in a dead connection."""
-        self._stop.set()
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=2)
 
     def sweep_soon(self) -> None:
         """Let the next beats return what was handed to us in a reply that got lost."""
         self._sweep_until = time.monotonic() + self._interval + _SWEEP_FOR
 
-    def _beat_until_stopped(self) -> None:
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._beat_until_stopped())
+        finally:
+            self._loop.close()
+
+    async def _beat_until_stopped(self) -> None:
+        store = self._make_store()
+        watching = asyncio.ensure_future(self._watchdog.watch())
         beats = 0
-        is_away = False
         pause = self._interval
-        while not self._stop.wait(pause):
-            beats += 1
-            is_urgent = time.monotonic() < self._sweep_until
-            sweep = is_urgent or beats % _BEATS_PER_SWEEP == 0
-            try:
-                beat = self._store.heartbeat(
-                    self.worker_id, self._known_tasks(), sweep=sweep
-                )
-            except SingularityError as error:
-                if not is_away:
-                    logger.warning("the heartbeat cannot be sent: %s", error.message)
-                is_away = True
-                # a hand-over may have been lost with the connection
-                self.sweep_soon()
-                pause = min(self._interval, _LONGEST_PAUSE_WHEN_AWAY)
-            except Exception:
-                logger.exception("the heartbeat failed, trying again")
-            else:
-                is_away = False
-                pause = self._interval
-                self._on_beat(beat)
-        self._store.close()
+        try:
+            while not await self._stopped_within(pause):
+                beats += 1
+                pause = await self._beat(store, beats)
+        finally:
+            watching.cancel()
+            await store.close()
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _beat(self, store: PulseStore, beats: int) -> float:
+        """Beat once, and return how long to wait before the next."""
+        is_urgent = time.monotonic() < self._sweep_until
+        sweep = is_urgent or beats % _BEATS_PER_SWEEP == 0
+        try:
+            beat = await store.heartbeat(
+                self.worker_id, self._known_tasks(), sweep=sweep
+            )
+        except SingularityError as error:
+            if not self._is_away:
+                logger.warning("the heartbeat cannot be sent: %s", error.message)
+            self._is_away = True
+            # a hand-over may have been lost with the connection
+            self.sweep_soon()
+            return min(self._interval, _LONGEST_PAUSE_WHEN_AWAY)
+        except Exception:
+            logger.exception("the heartbeat failed, trying again")
+            return self._interval
+        self._is_away = False
+        self._on_beat(beat)
+        return self._interval

@@ -14,7 +14,8 @@ import orjson
 
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.model.json_codec import NotJson, encode_json
-from singularity_workflow.store.replies import TaskRef
+from singularity_workflow.store.replies import Reply, TaskRef
+from singularity_workflow.worker.processes import RemoteError
 
 __all__ = [
     "Outcome",
@@ -24,7 +25,9 @@ __all__ = [
     "storable_message",
 ]
 
-OutcomeKind: TypeAlias = Literal["completed", "failed", "skipped"]
+OutcomeKind: TypeAlias = Literal[
+    "completed", "failed", "skipped", "unserved", "recorded"
+]
 
 _LONGEST_TEXT = 16_000
 """Characters of a message or traceback that are kept: enough to find the cause."""
@@ -43,6 +46,8 @@ class Outcome:
         is_final: Failed, and no further attempt makes sense.
         retry_after: Failed: seconds to wait, instead of what the policy says.
         deferrals: How often its run was held by somebody else.
+        reply: What the database said, if the outcome was recorded there already, in
+            the step's own transaction.
     """
 
     task: TaskRef
@@ -52,6 +57,7 @@ class Outcome:
     is_final: bool = False
     retry_after: float | None = None
     deferrals: int = 0
+    reply: Reply | None = None
 
 
 def encode_batch(outcomes: Iterable[Outcome]) -> bytes:
@@ -86,6 +92,12 @@ def describe_error(error: BaseException) -> dict[str, object]:
     The frames of this library above the step's own are left out. What PostgreSQL
     cannot store in a text is replaced, so that no error is ever lost for its words.
     """
+    if isinstance(error, RemoteError):
+        return {
+            "type": error.kind.removeprefix("builtins."),
+            "message": storable_message(error),
+            "traceback": _storable(error.remote_traceback, keep_end=True),
+        }
     kind = type(error)
     frames = _own_frames(error)
     if frames is None and isinstance(error, SingularityError):

@@ -1,37 +1,44 @@
 """
 Run the body of one task, wherever it belongs, and say what became of it.
 
-Coroutines run on the event loop, plain functions in threads. A time-out ends the
-attempt, not always the code: a coroutine is cancelled, a thread cannot be and is
-abandoned, which the log says.
+Coroutines run on the event loop, plain functions in threads, and what asks for it by an
+executor's name there. A time-out ends the attempt, not always the code: a coroutine is
+cancelled, a process of ours killed; a thread cannot be stopped and is abandoned, which
+the log says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Executor
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Executor, Future
+from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 from singularity_workflow.errors import InvalidInput, InvalidOutput, StepTimeout
 from singularity_workflow.model.compiled import CompiledStep
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.inputs import StepInputs
 from singularity_workflow.model.signals import Fail, Retry, Skip
-from singularity_workflow.store.replies import TaskRef
+from singularity_workflow.model.signature import StepFunction
+from singularity_workflow.store.replies import Reply, TaskRef
+from singularity_workflow.worker.executors import Executors
 from singularity_workflow.worker.outcome import (
     Outcome,
     describe_error,
+    encode_batch,
     storable_message,
 )
+from singularity_workflow.worker.step_transactions import TransactionBlock
 
 __all__ = ["Job", "Runner"]
 
 logger = logging.getLogger(__name__)
 
-_Output: TypeAlias = bytes | BaseException
+_Output: TypeAlias = bytes | Reply | BaseException
 
 _GRACE_AFTER_CANCEL: Final = 1.0
 """Seconds that a cancelled coroutine has to end before it is abandoned."""
@@ -49,12 +56,14 @@ class Job:
     """
 
     __slots__ = (
+        "block",
         "context",
         "has_begun",
         "inputs",
         "is_gone",
         "is_overdue",
         "ref",
+        "remote",
         "step",
         "task",
     )
@@ -70,6 +79,10 @@ class Job:
         self.has_begun = False
         self.is_gone = False
         self.is_overdue = False
+        # what an executor by name was given
+        self.remote: Future[Any] | None = None
+        # the transaction that the step may open
+        self.block: TransactionBlock | None = None
 
     def begin(self) -> bool:
         """Take note that the task's coroutine runs; False if it is stopped already."""
@@ -92,11 +105,24 @@ class Runner:
     Args:
         resources: What steps get by name.
         threads: Where plain functions run.
+        executors: Where steps run that say where.
+        dsn: Where the transactions of steps are opened.
+        worker_id: Tells who we are.
     """
 
-    def __init__(self, resources: Mapping[str, object], threads: Executor) -> None:
+    def __init__(
+        self,
+        resources: Mapping[str, object],
+        threads: Executor,
+        executors: Executors,
+        dsn: str,
+        worker_id: Callable[[], UUID],
+    ) -> None:
+        self._dsn = dsn
+        self._worker_id = worker_id
         self._resources = resources
         self._threads = threads
+        self._executors = executors
 
     async def run(self, job: Job) -> Outcome:
         """
@@ -106,15 +132,18 @@ class Runner:
             asyncio.CancelledError: Only if the job was stopped.
         """
         timeout = job.step.timeout
+        if job.step.binding.takes_context and job.step.options.executor is None:
+            job.block = TransactionBlock(self._dsn)
+            job.context.offer_transaction(job.block)
         try:
             if timeout is not None:
                 output = await self._run_in_time(job, timeout.total_seconds())
-            elif job.step.is_async:
-                output = await self._run_here(job)
             else:
-                output = await self._run_in_thread(job)
+                output = await self._run_body(job)
         except asyncio.CancelledError as error:
             if job.is_gone:
+                if job.remote is not None:
+                    self._executors.kill(job.remote)
                 raise
             # the step cancelled itself: that is a way to fail
             return _failed(job, error)
@@ -122,16 +151,39 @@ class Runner:
             if isinstance(error, KeyboardInterrupt) and job.step.is_async:
                 raise
             return _failed(job, error)
-        if isinstance(output, BaseException):
-            return _failed(job, output)
-        return Outcome(task=job.ref, kind="completed", output=output)
+        return _ended(job, output)
 
-    async def _run_here(self, job: Job) -> bytes:
+    def _run_body(self, job: Job) -> Coroutine[Any, Any, _Output]:
+        if job.step.options.executor is not None:
+            return self._run_elsewhere(job, job.step.options.executor)
+        if job.step.is_async:
+            return self._run_here(job)
+        return self._run_in_thread(job)
+
+    async def _run_elsewhere(self, job: Job, executor: str) -> bytes:
         step = job.step
         arguments = step.binding.arguments(job.inputs, job.context, self._resources)
-        # the compiler knows a coroutine function when it sees one
-        value = await step.function(**arguments)  # type: ignore[misc]
-        return step.output.encode(value)
+        function = step.function
+        if step.is_async:
+            function = functools.partial(_run_coroutine, function)
+        job.remote = self._executors.submit(executor, function, arguments)
+        return step.output.encode(await asyncio.wrap_future(job.remote))
+
+    async def _run_here(self, job: Job) -> _Output:
+        step = job.step
+        arguments = step.binding.arguments(job.inputs, job.context, self._resources)
+        try:
+            # the compiler knows a coroutine function when it sees one
+            value = await step.function(**arguments)  # type: ignore[misc]
+            output = step.output.encode(value)
+            if job.block is None or job.block.async_transaction is None:
+                return output
+            return await job.block.async_transaction.complete(
+                *self._completion(job, output)
+            )
+        finally:
+            if job.block is not None and job.block.async_transaction is not None:
+                await job.block.async_transaction.close()
 
     async def _run_in_thread(self, job: Job) -> _Output:
         context = contextvars.copy_context()
@@ -143,14 +195,23 @@ class Runner:
         step = job.step
         try:
             arguments = step.binding.arguments(job.inputs, job.context, self._resources)
-            return step.output.encode(step.function(**arguments))
+            output = step.output.encode(step.function(**arguments))
+            if job.block is None or job.block.transaction is None:
+                return output
+            return job.block.transaction.complete(*self._completion(job, output))
         except BaseException as error:
             # a future cannot carry each of them: not StopIteration, for one
             return error
+        finally:
+            if job.block is not None and job.block.transaction is not None:
+                job.block.transaction.close()
+
+    def _completion(self, job: Job, output: bytes) -> tuple[UUID, bytes, UUID]:
+        outcome = Outcome(task=job.ref, kind="completed", output=output)
+        return self._worker_id(), encode_batch([outcome]), job.context.run_id
 
     async def _run_in_time(self, job: Job, seconds: float) -> _Output:
-        run = self._run_here if job.step.is_async else self._run_in_thread
-        body = asyncio.ensure_future(_returning_exits(run, job))
+        body = asyncio.ensure_future(_returning_exits(self._run_body, job))
         try:
             done, _ = await asyncio.wait({body}, timeout=seconds)
             if done:
@@ -166,9 +227,12 @@ class Runner:
     async def _give_up(self, job: Job, body: asyncio.Future[_Output]) -> None:
         job.is_overdue = True
         job.context.cancel()
+        is_killed = job.remote is not None and self._executors.kill(job.remote)
         body.cancel()
         body.add_done_callback(_drop_result)
-        if job.step.is_async:
+        if is_killed:
+            return
+        if job.step.is_async and job.remote is None:
             await asyncio.wait({body}, timeout=_GRACE_AFTER_CANCEL)
             if body.done():
                 return
@@ -177,10 +241,16 @@ class Runner:
             job.step.name,
             job.ref.run_id,
             "it ignores its cancellation"
-            if job.step.is_async
-            else "a thread cannot be stopped; let it look at ctx.cancelled",
+            if job.step.is_async and job.remote is None
+            else "what runs it cannot be stopped; let it look at ctx.cancelled",
             extra={"run_id": job.ref.run_id, "step": job.step.name},
         )
+
+
+def _run_coroutine(function: StepFunction, **arguments: object) -> object:
+    """Run a coroutine step where there is no event loop."""
+    coroutine: Any = function(**arguments)
+    return asyncio.run(coroutine)
 
 
 async def _returning_exits(
@@ -197,6 +267,14 @@ def _drop_result(body: asyncio.Future[_Output]) -> None:
     """Take note of a result that comes too late, so that asyncio does not complain."""
     if not body.cancelled():
         body.exception()
+
+
+def _ended(job: Job, output: _Output) -> Outcome:
+    if isinstance(output, bytes):
+        return Outcome(task=job.ref, kind="completed", output=output)
+    if isinstance(output, Reply):
+        return Outcome(task=job.ref, kind="recorded", reply=output)
+    return _failed(job, output)
 
 
 def _failed(job: Job, error: BaseException) -> Outcome:

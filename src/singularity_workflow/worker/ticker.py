@@ -1,7 +1,8 @@
 """
-Call what is due: timers, at the moment when the next one is.
+Call what is due: timers at the moment when the next one is, and the leases of others.
 
-Any worker does it for all; an advisory lock in the database lets one at a time.
+Any worker does it for all; advisory locks in the database let one at a time. Each duty
+is a call of its own.
 """
 
 from __future__ import annotations
@@ -9,46 +10,59 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final, Protocol
+from uuid import UUID
 
 from singularity_workflow.errors import SingularityError
-from singularity_workflow.store.replies import Fired
+from singularity_workflow.store.replies import Fired, Reaped
 
-__all__ = ["Ticker", "TimerStore"]
+__all__ = ["Duty", "Reaper", "Ticker", "TickerStore"]
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_PAUSE: Final = 1.0
+_TIMER_PAUSE: Final = 1.0
 """Seconds; a timer that another process set is noticed after this."""
 
-
-class TimerStore(Protocol):
-    """The one call that this module makes."""
-
-    async def fire_timers(self, limit: int = 500) -> Fired: ...
+_REAP_PAUSE: Final = 5.0
 
 
-class Ticker:
+class TickerStore(Protocol):
+    """The calls that this module makes."""
+
+    async def fire_timers(self, worker_id: UUID, limit: int = 500) -> Fired: ...
+
+    async def reap_workers(self, worker_id: UUID) -> Reaped: ...
+
+
+class Duty:
     """
-    Fire timers.
+    Call something again and again: when it is due, and not too seldom.
 
     Args:
-        store: Where they are.
-        on_fired: Told what came of it.
+        name: For the log.
+        call: Does it, and returns in how many seconds it is due again, None if not.
+        longest_pause: Seconds after which it is called though nothing is due.
     """
 
-    def __init__(self, store: TimerStore, on_fired: Callable[[Fired], None]) -> None:
-        self._store = store
-        self._on_fired = on_fired
+    def __init__(
+        self,
+        name: str,
+        call: Callable[[], Awaitable[float | None]],
+        longest_pause: float,
+    ) -> None:
+        self._name = name
+        self._call = call
+        self._longest_pause = longest_pause
         self._due_at = float("inf")
         self._sooner = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_away = False
 
     def start(self) -> None:
-        """Begin to tick."""
-        self._task = asyncio.create_task(self._tick(), name="swf-ticker")
+        """Begin."""
+        self._task = asyncio.create_task(self._repeat(), name=f"swf-{self._name}")
 
     async def close(self) -> None:
         """Stop."""
@@ -58,38 +72,101 @@ class Ticker:
                 await self._task
 
     def due_in(self, seconds: float) -> None:
-        """Take note of a timer."""
+        """Take note that it is due."""
         due_at = asyncio.get_running_loop().time() + seconds
         if due_at < self._due_at:
             self._due_at = due_at
             self._sooner.set()
 
-    async def _tick(self) -> None:
+    async def _repeat(self) -> None:
         loop = asyncio.get_running_loop()
-        next_poll = loop.time() + _LONGEST_PAUSE
+        latest = loop.time() + self._longest_pause
         while True:
-            pause = min(self._due_at, next_poll) - loop.time()
+            pause = min(self._due_at, latest) - loop.time()
             if pause > 0:
                 self._sooner.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._sooner.wait(), pause)
                     continue
             self._due_at = float("inf")
-            next_poll = loop.time() + _LONGEST_PAUSE
-            await self._fire()
+            latest = loop.time() + self._longest_pause
+            await self._call_once()
 
-    async def _fire(self) -> None:
+    async def _call_once(self) -> None:
         try:
-            fired = await self._store.fire_timers()
+            next_in = await self._call()
         except SingularityError as error:
             if not self._is_away:
-                logger.warning("timers cannot be fired: %s", error.message)
+                logger.warning("%s: %s", self._name, error.message)
             self._is_away = True
-            return
         except Exception:
-            logger.exception("firing timers failed, trying again")
-            return
-        self._is_away = False
-        if fired.next_in is not None:
-            self.due_in(max(fired.next_in, 0.001))
-        self._on_fired(fired)
+            logger.exception("%s failed, trying again", self._name)
+        else:
+            self._is_away = False
+            if next_in is not None:
+                self.due_in(max(next_in, 0.001))
+
+
+class Ticker(Duty):
+    """
+    Fire timers.
+
+    Args:
+        store: Where they are.
+        worker_id: Tells who we are.
+        on_fired: Told what came of it.
+    """
+
+    def __init__(
+        self,
+        store: TickerStore,
+        worker_id: Callable[[], UUID],
+        on_fired: Callable[[Fired], None],
+    ) -> None:
+        async def fire() -> float | None:
+            fired = await store.fire_timers(worker_id())
+            on_fired(fired)
+            return fired.next_in
+
+        super().__init__("timers", fire, _TIMER_PAUSE)
+
+
+class Reaper(Duty):
+    """
+    Give back the tasks of workers that died.
+
+    After a pause of this process that was longer than half a lease (a laptop that
+    slept), nobody is taken for dead for one lease: the others may have slept too.
+
+    Args:
+        store: Where the leases are.
+        worker_id: Tells who we are.
+        lease: How long to wait after such a pause.
+        on_reaped: Told what came of it.
+    """
+
+    def __init__(
+        self,
+        store: TickerStore,
+        worker_id: Callable[[], UUID],
+        lease: timedelta,
+        on_reaped: Callable[[Reaped], None],
+    ) -> None:
+        self._store = store
+        self._worker_id = worker_id
+        self._lease = lease.total_seconds()
+        self._on_reaped = on_reaped
+        self._pause = min(_REAP_PAUSE, self._lease / 4)
+        self._last_call: float | None = None
+        super().__init__("leases", self._reap, self._pause)
+
+    async def _reap(self) -> float | None:
+        now = asyncio.get_running_loop().time()
+        last, self._last_call = self._last_call, now
+        if last is not None and now - last > self._pause + self._lease / 2:
+            logger.warning("this process slept for %.1f s", now - last)
+            await asyncio.sleep(self._lease)
+            self._last_call = asyncio.get_running_loop().time()
+        reaped = await self._store.reap_workers(self._worker_id())
+        self._on_reaped(reaped)
+        return 0.0 if reaped.has_more else reaped.next_in

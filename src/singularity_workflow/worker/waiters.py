@@ -53,6 +53,8 @@ class Waiters:
         self._futures: dict[str, list[asyncio.Future[EndedRun]]] = {}
         # True: ask until the end is there; False: ask once, then we will be told
         self._questions: dict[str, bool] = {}
+        # those that are being started: the database need not have them yet
+        self._expected: set[str] = set()
         self._must_ask = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
 
@@ -62,6 +64,15 @@ class Waiters:
     @contextlib.contextmanager
     def expect(self, run_id: str) -> Iterator[asyncio.Future[EndedRun]]:
         """Be told of the end of a run that is yet to be started by this process."""
+        self._expected.add(run_id)
+        try:
+            with self._awaited(run_id) as future:
+                yield future
+        finally:
+            self._expected.discard(run_id)
+
+    @contextlib.contextmanager
+    def _awaited(self, run_id: str) -> Iterator[asyncio.Future[EndedRun]]:
         future: asyncio.Future[EndedRun] = asyncio.get_running_loop().create_future()
         self._futures.setdefault(run_id, []).append(future)
         self._keep_asking()
@@ -81,7 +92,7 @@ class Waiters:
         Raises:
             RunNotFound: If there is no such run.
         """
-        with self.expect(run_id) as future:
+        with self._awaited(run_id) as future:
             self._ask(run_id, again=not is_ours)
             return await future
 
@@ -104,6 +115,12 @@ class Waiters:
         for run_id in self._futures:
             self._ask(run_id, again=False)
 
+    def ask_about(self, run_ids: Iterable[str]) -> None:
+        """Ask the database about those of the runs that somebody waits for."""
+        for run_id in run_ids:
+            if run_id in self._futures:
+                self._ask(run_id, again=False)
+
     async def close(self) -> None:
         """Stop asking, and let nobody wait for what will not be told any more."""
         for run_id, futures in self._futures.items():
@@ -115,6 +132,7 @@ class Waiters:
                             hint="The run goes on: see get_handle and recover.",
                         )
                     )
+                    future.exception()  # who was cancelled with us does not look
         if self._asking is not None:
             self._asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -184,6 +202,8 @@ class Waiters:
             await self._ask_once(run_ids[middle:])
             return
         self._questions.pop(run_ids[0], None)
+        if run_ids[0] in self._expected:
+            return
         for future in self._futures.get(run_ids[0], ()):
             if not future.done():
                 future.set_exception(error)

@@ -8,28 +8,33 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from singularity_workflow.errors import ConnectionFailed
+from singularity_workflow.errors import ConnectionFailed, QueueTimeout, WorkerLost
 from singularity_workflow.model.ids import IdMaker
-from singularity_workflow.store.replies import Beat, Fired
+from singularity_workflow.notifications.notifier import Notifier
+from singularity_workflow.store.replies import Adoption, Beat, EndedRun, Fired, Reaped
 from singularity_workflow.store.store import HeartbeatStore, Store
 from singularity_workflow.version import library_version
 from singularity_workflow.worker.catalog import Catalog
-from singularity_workflow.worker.dispatcher import Dispatcher
+from singularity_workflow.worker.dispatcher import Dispatcher, DispatcherHooks
+from singularity_workflow.worker.executors import Executors
 from singularity_workflow.worker.heartbeat import Heartbeat
 from singularity_workflow.worker.runner import Runner
 from singularity_workflow.worker.threads import DaemonThreads
-from singularity_workflow.worker.ticker import Ticker
+from singularity_workflow.worker.ticker import Duty, Reaper, Ticker
 from singularity_workflow.worker.waiters import Waiters
+from singularity_workflow.worker.watchdog import LoopWatchdog
 
 __all__ = ["TaskWorker", "local_queue"]
 
 logger = logging.getLogger(__name__)
 
+ADOPTION_PAUSE: Final = 5.0
 _PAUSE_WHEN_AWAY: Final = 0.5
 
 
@@ -48,8 +53,12 @@ class TaskWorker:
         waiters: Who is told of the ends of runs.
         concurrency: The most tasks that run at once.
         resources: What steps get by name.
+        executors: Where steps run that say where, by name.
         lease: How long this worker is believed to live after a heartbeat.
         queues: What it serves; None: only its own queue, of local runs.
+        notifier: Tells other processes.
+        on_adopted: Told the ids of runs that were taken over.
+        is_told: Whether hints of other processes arrive.
     """
 
     def __init__(
@@ -60,30 +69,53 @@ class TaskWorker:
         waiters: Waiters,
         concurrency: int,
         resources: Mapping[str, object],
+        executors: Mapping[str, Executor],
         lease: timedelta,
-        queues: Sequence[str] | None = None,
+        queues: Sequence[str] | None,
+        notifier: Notifier,
+        on_adopted: Callable[[Sequence[str]], None],
+        is_told: Callable[[], bool],
     ) -> None:
         self._store = store
+        self._notifier = notifier
+        self._on_adopted = on_adopted
         self._catalog = catalog
         self._concurrency = concurrency
         self._lease = lease
         self._queues = queues
         self._ids = IdMaker()
         self._threads = DaemonThreads()
+        self._executors = Executors(
+            executors, min(concurrency, os.cpu_count() or concurrency)
+        )
         self._rebirth: asyncio.Task[None] | None = None
         worker_id = self._ids.new_id()
-        self.ticker = Ticker(store, self._on_fired)
+        self.ticker = Ticker(store, lambda: self.worker_id, self._on_fired)
+        self.reaper = Reaper(store, lambda: self.worker_id, lease, self._on_reaped)
         self.dispatcher = Dispatcher(
             store=store,
             worker_id=worker_id,
             queues=self._served(worker_id),
             concurrency=concurrency,
             catalog=catalog,
-            runner=Runner(resources, self._threads),
+            runner=Runner(
+                resources,
+                self._threads,
+                self._executors,
+                store.dsn,
+                lambda: self.worker_id,
+            ),
             waiters=waiters,
-            on_timer=self.ticker.due_in,
-            on_lost_call=self._on_lost_call,
+            router=catalog,
+            hooks=DispatcherHooks(
+                on_timer=self.ticker.due_in,
+                on_lost_call=self._on_lost_call,
+                on_announced=self._on_announced,
+                on_ended=self._on_ended,
+                is_told=is_told,
+            ),
         )
+        self.adopter = Duty("adoption", self._adopt, ADOPTION_PAUSE)
         self._heartbeat: Heartbeat | None = None
         self._waiters = waiters
 
@@ -102,18 +134,23 @@ class TaskWorker:
         await self._register(self.worker_id)
         loop = asyncio.get_running_loop()
         self._heartbeat = Heartbeat(
-            store=HeartbeatStore(self._store.dsn),
+            make_store=self._make_heartbeat_store,
             worker_id=self.worker_id,
             lease=self._lease,
             known_tasks=self.dispatcher.known_tasks,
             on_beat=lambda beat: _call_soon(loop, self._on_beat, beat),
+            watchdog=LoopWatchdog(loop, self.dispatcher.name_task),
         )
         self._heartbeat.start()
         self.dispatcher.start()
         self.ticker.start()
+        self.reaper.start()
+        self.adopter.start()
 
     async def close(self) -> None:
         """Stop in good order: what is not finished goes back to its queue."""
+        await self.adopter.close()
+        await self.reaper.close()
         await self.ticker.close()
         await self.dispatcher.close()
         if self._rebirth is not None:
@@ -125,6 +162,37 @@ class TaskWorker:
             except ConnectionFailed as error:
                 logger.warning("leaving without a word: %s", error.message)
         self._threads.shutdown()
+        await asyncio.to_thread(self._executors.close)
+
+    async def adopt(self, versions: Sequence[int]) -> Adoption:
+        """
+        Take over local runs whose owner is gone.
+
+        Runs of a worker's own become its local runs; a worker that serves queues puts
+        them into those of their workflows.
+
+        Args:
+            versions: The versions whose runs are meant.
+        """
+        owner = self.worker_id if self._queues is None else None
+        adoption = await self._store.adopt_runs(owner, versions)
+        if adoption.announced is not None:
+            self.dispatcher.announce(adoption.announced)
+            self._on_announced(adoption.announced)
+        if adoption.adopted:
+            logger.info("adopted %d runs of lost owners", len(adoption.adopted))
+            self._on_adopted([run_id for run_id, _ in adoption.adopted])
+        return adoption
+
+    async def _adopt(self) -> float | None:
+        versions = self._catalog.ids()
+        if versions and (await self.adopt(versions)).adopted:
+            return 0.0
+        return None
+
+    def _make_heartbeat_store(self) -> HeartbeatStore:
+        # two beats must fit into a lease, whatever the network does to one of them
+        return HeartbeatStore(self._store.dsn, self._lease.total_seconds() / 3)
 
     def _served(self, worker_id: UUID) -> list[str]:
         if self._queues is None:
@@ -138,6 +206,7 @@ class TaskWorker:
             pid=os.getpid(),
             version=library_version(),
             queues=self._served(worker_id),
+            workflows=self._catalog.names(),
             concurrency=self._concurrency,
             lease=self._lease,
         )
@@ -145,8 +214,41 @@ class TaskWorker:
     def _on_fired(self, fired: Fired) -> None:
         if fired.announced is not None:
             self.dispatcher.announce(fired.announced)
+            self._notifier.announce(fired.announced)
         if fired.ended:
             self.dispatcher.absorb_ended(fired.ended)
+            self._notifier.tell_ended(end.run_id for end in fired.ended)
+        for task in fired.overdue:
+            self.dispatcher.fail(
+                task, QueueTimeout("the task waited in its queue longer than allowed")
+            )
+
+    def _on_reaped(self, reaped: Reaped) -> None:
+        for worker_id in reaped.lost:
+            logger.warning(
+                "worker %s is lost: no heartbeat within its lease", worker_id
+            )
+        for task, worker_id, losses in reaped.given_up:
+            self.dispatcher.fail(
+                task,
+                WorkerLost(
+                    f"the task's worker died {losses} times, the last one was "
+                    f"{worker_id}",
+                    hint="The step may kill its process: look at that worker's log.",
+                ),
+            )
+        if reaped.announced is not None:
+            self.dispatcher.announce(reaped.announced)
+            self._notifier.announce(reaped.announced)
+
+    def _on_announced(self, key: int) -> None:
+        # nobody else serves the queue of local runs
+        if self._queues is not None:
+            self._notifier.announce(key)
+
+    def _on_ended(self, ended: Sequence[EndedRun]) -> None:
+        if self._queues is not None:
+            self._notifier.tell_ended(end.run_id for end in ended)
 
     def _on_lost_call(self) -> None:
         if self._heartbeat is not None:

@@ -48,9 +48,7 @@ def test_leases_and_timestamps_use_the_real_clock(db):
     Only timers travel (decision 8).
     """
     db.set_now(NOON)
-    db.call(
-        "register_worker", db.new_id(), "host", 1, "0", [], 1, timedelta(seconds=9)
-    )
+    db.register_worker()
 
     times = db.row("select started_at, heartbeat_at from singularity_workflow.workers")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,17 +12,7 @@ from fixtures.workbench import failed
 
 def register(db, lease=60, **changes):
     """Register a worker; *changes* are columns to set afterwards."""
-    worker = uuid4()
-    db.call(
-        "register_worker",
-        worker,
-        "host",
-        1,
-        "0",
-        [],
-        1,
-        timedelta(seconds=lease),
-    )
+    worker = db.register_worker(lease=lease)
     for column, expression in changes.items():
         db.execute(
             f"update singularity_workflow.workers set {column} = {expression} "
@@ -56,7 +45,11 @@ def test_the_runs_of_a_silent_owner_are_adopted(db, workflow):
 
     assert reply["adopted"] == [[str(run.id), workflow.id]]
     assert run.row.owner == new
-    assert [m["queue"] for m in run.messages()] == [f"local:{new}"] * 3
+    assert [m["queue"] for m in run.messages()] == [
+        f"local:{new}!",
+        f"local:{new}",
+        f"local:{new}",
+    ]
     assert reply["announced"] == min(m["k"] for m in run.messages())
     db.check()
 
@@ -174,7 +167,7 @@ def test_without_a_new_owner_any_worker_may_go_on(db, workflow):
     db.call("adopt_runs", None, [workflow.id])
 
     assert run.row.owner is None
-    assert [m["queue"] for m in run.messages()] == ["own", "own"]
+    assert [m["queue"] for m in run.messages()] == ["own!", "own"]
     assert len(db.claim(queues=["own"])) == 2
     db.check()
 

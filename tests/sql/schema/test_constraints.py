@@ -132,10 +132,7 @@ OF_A_DEFINITION = [
 def _rows(db):
     """One row in each table of runs: a started step with a queued task, and others."""
     db.start(db.make_workflow(single("a")), timeout=60)
-    db.execute(
-        "select singularity_workflow.register_worker("
-        "gen_random_uuid(), 'host', 1, '0', '{}', 1, interval '9 s')"
-    )
+    db.register_worker()
 
 
 @pytest.mark.usefixtures("_rows")

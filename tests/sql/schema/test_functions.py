@@ -104,7 +104,7 @@ def test_a_header_names_the_callers(function):
     own = name_of(function)
     head = function.text.partition("create or replace")[0]
     called_by = re.search(r"-- Called by  (.*?)\n-- Locks", head, re.DOTALL)[1]
-    words = set(re.findall(r"\b\w+\b", re.sub(r"Store\.\w+", "", called_by)))
+    words = set(re.findall(r"\b\w+\b", re.sub(r"Store\.\w+|\bp_\w+", "", called_by)))
     callers = {
         name_of(f)
         for f in FUNCTIONS

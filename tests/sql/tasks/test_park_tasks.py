@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from psycopg.types.json import Jsonb
+
 from fixtures.definitions import map_step
 
 
@@ -57,3 +59,31 @@ def test_other_runs_are_claimed_in_the_same_call(db, run):
 
     assert [task.run_id for task in db.claim()] == [other.id]
     db.check()
+
+
+def park(db, run):
+    """Take the messages of a run and park them, as a claim does."""
+    rows = db.rows(
+        "delete from pgmq.q_swf_tasks where message->>'run' = %s::text "
+        "returning msg_id, message",
+        run.id,
+    )
+    db.execute(
+        "select singularity_workflow.park_tasks(%s, %s, clock_timestamp())",
+        [Jsonb(row.message) for row in rows],
+        [row.msg_id for row in rows],
+    )
+
+
+def test_a_run_that_was_resumed_meanwhile_keeps_its_messages(db, run):
+    """
+    The claim saw it paused; looked at again it is started, so nothing is lost (F1).
+    """
+    before = [task.msg_id for task in run.tasks()]
+
+    park(db, run)
+
+    assert [task.msg_id for task in run.tasks()] == before
+    assert len(run.messages()) == 2
+    db.check()
+    assert len(db.claim()) == 2

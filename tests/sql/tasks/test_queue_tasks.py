@@ -20,18 +20,19 @@ def queue(db, run, losses=0):
 @pytest.mark.parametrize("losses", [0, 1])
 def test_a_started_task_is_queued_again(db, losses):
     """
-    With its key and queue of old; the attempt stays used, a loss is counted if told.
+    With its key of old; the attempt stays used. A loss is counted if told, and then the
+    message is in the lane of the lost (S3).
     """
     run = db.start(db.make_workflow(single("a", queue="own", priority=3)))
-    before = run.messages()
+    (before,) = run.messages()
     db.claim(queues=["own"])
 
     key = queue(db, run, losses)
 
     row = run.task("a")
     assert (row.status, row.attempt, row.losses) == ("queued", 1, losses)
-    assert run.messages() == before
-    assert key == before[0]["k"]
+    assert run.messages() == [before | {"queue": "own!" if losses else "own"}]
+    assert key == before["k"]
     db.check()
 
 

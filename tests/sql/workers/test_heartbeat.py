@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from fixtures.definitions import map_step, single
@@ -12,9 +10,7 @@ from fixtures.definitions import map_step, single
 @pytest.fixture(autouse=True)
 def _registered(db):
     """The worker of the test is registered."""
-    db.call(
-        "register_worker", db.worker, "host", 1, "0", [], 9, timedelta(seconds=15)
-    )
+    db.register_worker(db.worker)
 
 
 def known(*tasks):

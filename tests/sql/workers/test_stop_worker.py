@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import uuid4
 
 
@@ -10,10 +9,7 @@ def test_the_time_of_the_stop_is_kept(db):
     """
     A second call does not move it (R 189).
     """
-    worker = uuid4()
-    db.call(
-        "register_worker", worker, "box", 1, "0.1", [], 1, timedelta(seconds=15)
-    )
+    worker = db.register_worker()
     stopped = "select stopped_at from singularity_workflow.workers"
 
     db.call("stop_worker", worker)

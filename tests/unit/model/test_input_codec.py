@@ -151,4 +151,5 @@ def test_a_recursive_type_has_a_schema():
     """
     schema = codec(Tree).schema()
 
-    assert schema["$ref"] == "#/$defs/Tree"
+    children = schema["$defs"]["Tree"]["properties"]["children"]
+    assert children["items"] == {"$ref": "#/$defs/Tree"}

@@ -189,8 +189,15 @@ def test_no_item_says_so():
     """
     The marker of "no element" is readable in a traceback.
     """
-    inputs = StepInputs(None)
-
-    text = repr(inputs.item)
+    text = repr(NO_ITEM)
 
     assert text == "NO_ITEM"
+
+
+def test_a_task_of_a_root_step_has_a_run_input_and_nothing_else():
+    """
+    Outputs, element and position are for other tasks.
+    """
+    inputs = StepInputs({"a": 1})
+
+    assert (inputs.outputs, inputs.item, inputs.index) == ({}, NO_ITEM, 0)

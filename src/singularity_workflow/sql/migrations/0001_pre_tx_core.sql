@@ -29,7 +29,8 @@ create type singularity_workflow.ready_step as (
   queue       text,
   k           bigint,                       -- the order key of its messages
   wait_reason text,                         -- delay, paused or limit: not to be queued yet
-  start_delay interval
+  start_delay interval,
+  queue_timeout interval                    -- longest wait behind a message
 );
 
 -- One outcome of one attempt, as report_tasks hands it to the functions behind it.
@@ -38,7 +39,7 @@ create type singularity_workflow.task_outcome as (
   step_no     smallint,
   task_index  integer,
   attempt     integer,
-  outcome     text,                         -- completed, failed, skipped or violation
+  outcome     text,                         -- completed, failed, skipped, unserved, violation
   output      json,
   error       json,
   is_final    boolean,                      -- failed: no further attempt
@@ -80,6 +81,7 @@ create table singularity_workflow.workflow_steps (
   queue            text not null,           -- the effective one, of the step or the workflow
   priority         integer not null,
   start_delay      interval,
+  queue_timeout    interval,
   on_failure       text not null,
   options          jsonb not null,          -- as given; absent = inherited
   created_at       timestamptz not null default clock_timestamp(),
@@ -253,7 +255,7 @@ create table singularity_workflow.timers (
   attempt    integer,                       -- the timer is void when the task has moved on
   due_at     timestamptz not null,
   constraint timers_kind_is_known
-    check (kind in ('retry', 'delay', 'fan_out', 'deadline', 'sweep'))
+    check (kind in ('retry', 'delay', 'unserved', 'queue_timeout', 'fan_out', 'deadline', 'sweep'))
 ) with (fillfactor = 90);
 
 create index timers_due_at_idx on singularity_workflow.timers (due_at);
@@ -264,12 +266,14 @@ create table singularity_workflow.workers (
   pid          integer not null,
   version      text not null,
   queues       text[] not null,
+  workflows    text[] not null,             -- names of those that it can run
   concurrency  integer not null,
   lease        interval not null,
   started_at   timestamptz not null default clock_timestamp(),
   heartbeat_at timestamptz not null default clock_timestamp(),
   stopped_at   timestamptz,
   lost_at      timestamptz,                 -- declared dead; it must take a new id
+  reaped_at    timestamptz,                 -- nothing of its is left to be given back
   constraint workers_lease_is_positive check (lease > interval '0')
 ) with (fillfactor = 50);
 

@@ -62,7 +62,9 @@ begin
   ),
   moved as (
     update pgmq.q_swf_tasks q
-    set message = jsonb_set(q.message, '{queue}', to_jsonb(coalesce('local:' || p_owner::text, s.queue)))
+    set message = jsonb_set(q.message, '{queue}', to_jsonb(
+          coalesce('local:' || p_owner::text, s.queue)
+          || case when q.message->>'queue' like '%!' then '!' else '' end))
     from gone g
     join singularity_workflow.tasks t on t.run_id = g.run_id and t.status = 'queued'
     join singularity_workflow.workflow_steps s

@@ -28,7 +28,7 @@ begin
       union all select 'input', p_input where p_input is not null
       union all select 'id', to_json(singularity_workflow.new_run_id())
         where p_options->>'id' is null
-    ) f)));
+    ) f)), p_notify => true);
   return v_started->'runs'->0->>1;
 end;
 $function$;

@@ -13,7 +13,8 @@
 create or replace function singularity_workflow.start_runs(
   p_requests json,
   p_owner    uuid default null,
-  p_slots    integer default 0
+  p_slots    integer default 0,
+  p_notify   boolean default false   -- tell workers, inside this transaction
 )
 returns json          -- {runs: [[asked id, run id, is_new], …]} and what task_reply gives
 language plpgsql
@@ -123,14 +124,16 @@ begin
                               w.initial_tasks) end as size,
            coalesce('local:' || p_owner::text, w.queue) as queue,
            r.order_key - w.priority * 600000::bigint as k, r.serial,
-           case when w.start_delay is not null then 'delay' when r.serial then 'limit' end as wait_reason
+           case when w.start_delay is not null then 'delay' when r.serial then 'limit' end as wait_reason,
+           w.queue_timeout
     from unnest(v_new) n (run_id)
     cross join lateral (
       select r.run_id, r.workflow_id, r.order_key, r.serial,
              case when v_has_root_maps then r.input end as input
       from singularity_workflow.runs r where r.run_id = n.run_id offset 0) r
     cross join lateral (
-      select w.step_no, w.dependency_count, w.kind, w.start_delay, w.initial_tasks, w.queue, w.priority
+      select w.step_no, w.dependency_count, w.kind, w.start_delay, w.initial_tasks, w.queue, w.priority,
+             w.queue_timeout
       from singularity_workflow.workflow_steps w where w.workflow_id = r.workflow_id offset 0) w
   ),
   new_states as (
@@ -144,7 +147,7 @@ begin
     from sized s
   )
   select coalesce(array_agg((s.run_id, s.step_no, s.kind, s.size, s.queue, s.k, s.wait_reason,
-                             s.start_delay)::singularity_workflow.ready_step
+                             s.start_delay, s.queue_timeout)::singularity_workflow.ready_step
                             order by s.k, s.run_id, s.step_no) filter (where s.size > 0), '{}'),
          array_agg((s.run_id, s.step_no)::singularity_workflow.step_key) filter (where s.size = 0),
          array_agg(distinct s.run_id) filter (where s.serial)
@@ -170,6 +173,10 @@ begin
     v_announced := least(v_announced, v_turns.p_announced);
   end if;
 
+  if p_notify then
+    perform singularity_workflow.send_hints(v_announced);
+  end if;
+
   return json_build_object(
     'runs', (select json_agg(json_build_array(x.asked, x.id, x.id = any (v_new)))
              from (select r.id, coalesce(r.asked, r.id) as asked
@@ -184,5 +191,5 @@ begin
 end;
 $function$;
 
-comment on function singularity_workflow.start_runs(json, uuid, integer) is
+comment on function singularity_workflow.start_runs(json, uuid, integer, boolean) is
   'Start runs; with an owner, hand its first tasks over in the same commit.';

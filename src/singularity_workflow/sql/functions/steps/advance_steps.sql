@@ -52,10 +52,10 @@ begin
              w.order_key - d.priority * 600000::bigint as k,
              case when d.start_delay is not null then 'delay' when w.is_paused then 'paused'
                   when w.serial then 'limit' end as wait_reason,
-             d.start_delay
+             d.start_delay, d.queue_timeout
       from waiting w
       cross join lateral (
-        select d.kind, d.over_step_no, d.initial_tasks, d.queue, d.priority, d.start_delay
+        select d.kind, d.over_step_no, d.initial_tasks, d.queue, d.priority, d.start_delay, d.queue_timeout
         from singularity_workflow.workflow_steps d
         where d.workflow_id = w.workflow_id and d.step_no = w.step_no offset 0) d
       cross join lateral (
@@ -77,7 +77,7 @@ begin
       where s.ctid = n.ctid
     )
     select coalesce(array_agg((n.run_id, n.step_no, n.kind, n.size, n.queue, n.k, n.wait_reason,
-                               n.start_delay)::singularity_workflow.ready_step
+                               n.start_delay, n.queue_timeout)::singularity_workflow.ready_step
                               order by n.k, n.run_id, n.step_no) filter (where n.size > 0), '{}'),
            coalesce(array_agg((n.run_id, n.step_no)::singularity_workflow.step_key)
                     filter (where n.size = 0), '{}')

@@ -8,7 +8,8 @@ create or replace function singularity_workflow.claim_tasks(
   p_queues     text[],
   p_n          integer,
   p_low        bigint default 0,
-  p_known_maps singularity_workflow.step_key[] default '{}'
+  p_known_maps singularity_workflow.step_key[] default '{}',
+  p_lost       boolean default true    -- may bring one task that was lost before
 )
 returns json                  -- {work, last, head, timers}
 language plpgsql
@@ -26,7 +27,7 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
   end if;
-  v_taken := singularity_workflow.take_tasks(p_worker_id, p_queues, p_low, p_n, clock_timestamp());
+  v_taken := singularity_workflow.take_tasks(p_worker_id, p_queues, p_low, p_n, clock_timestamp(), p_lost);
   return json_build_object(
     'work', singularity_workflow.task_reply(v_taken.p_taken, '{}', p_known_maps),
     'last', v_taken.p_last,
@@ -36,5 +37,5 @@ end;
 $function$;
 
 comment on function singularity_workflow.claim_tasks(
-  uuid, text[], integer, bigint, singularity_workflow.step_key[]) is
+  uuid, text[], integer, bigint, singularity_workflow.step_key[], boolean) is
   'Start the n most urgent queued tasks of the queues for a worker.';

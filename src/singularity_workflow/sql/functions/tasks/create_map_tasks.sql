@@ -45,12 +45,12 @@ begin
   ),
   elements as (
     select s.run_id, s.step_no, (e.place - 1)::int as task_index, e.value as item,
-           s.queue, s.k, s.wait_reason, s.is_served
+           s.queue, s.k, s.wait_reason, s.is_served, s.queue_timeout
     from steps s
     cross join lateral json_array_elements(s.elements) with ordinality e (value, place)
     where e.place > p_from and e.place <= s.until
     union all
-    select s.run_id, s.step_no, g.i, to_json(g.i), s.queue, s.k, s.wait_reason, s.is_served
+    select s.run_id, s.step_no, g.i, to_json(g.i), s.queue, s.k, s.wait_reason, s.is_served, s.queue_timeout
     from steps s cross join lateral generate_series(p_from, s.until - 1) g (i)
     where s.elements is null
   ),
@@ -82,6 +82,12 @@ begin
            singularity_workflow.task_message(p.queue, p.k, p.run_id, p.step_no, p.task_index)
     from planned p where p.msg_id is not null
   ),
+  queue_timers as (
+    insert into singularity_workflow.timers (kind, run_id, step_no, task_index, attempt, due_at)
+    select 'queue_timeout', p.run_id, p.step_no, p.task_index, 0,
+           singularity_workflow.now() + p.queue_timeout
+    from planned p where p.msg_id is not null and p.queue_timeout is not null
+  ),
   windows as (
     update singularity_workflow.step_states s set next_task = 0
     from steps t
@@ -99,7 +105,8 @@ begin
                                     order by p.k, p.run_id, p.step_no, p.task_index)
                    from planned p where p.is_handed), '{}'),
          (select min(p.k) from planned p where p.msg_id is not null),
-         (select bool_or(s.until < s.size or s.wait_reason = 'delay') from steps s)
+         (select bool_or(s.until < s.size or s.wait_reason = 'delay' or s.queue_timeout is not null)
+          from steps s)
   into p_handed, p_announced, p_has_timer;
 end;
 $function$;

@@ -37,6 +37,7 @@ declare
   v_queued singularity_workflow.ready_step[] := '{}';
   v_waiting singularity_workflow.ready_step[] := '{}';
   v_maps singularity_workflow.ready_step[] := '{}';
+  v_timed singularity_workflow.ready_step[] := '{}';
   v_more record;
 begin
   p_handed := '{}';
@@ -53,6 +54,9 @@ begin
       p_handed := p_handed || (v_step.run_id, v_step.step_no, 0)::singularity_workflow.task_key;
     else
       v_queued := v_queued || v_step;
+      if v_step.queue_timeout is not null then
+        v_timed := v_timed || v_step;
+      end if;
       p_announced := least(p_announced, v_step.k);
     end if;
   end loop;
@@ -79,6 +83,13 @@ begin
     from planned p;
   end if;
 
+  if cardinality(v_timed) > 0 then
+    insert into singularity_workflow.timers (kind, run_id, step_no, task_index, attempt, due_at)
+    select 'queue_timeout', s.run_id, s.step_no, 0, 0, singularity_workflow.now() + s.queue_timeout
+    from unnest(v_timed) s;
+    p_has_timer := true;
+  end if;
+
   if cardinality(v_waiting) > 0 then
     insert into singularity_workflow.tasks
       (run_id, step_no, task_index, status, wait_reason, created_at)
@@ -87,7 +98,7 @@ begin
     insert into singularity_workflow.timers (kind, run_id, step_no, task_index, due_at)
     select 'delay', s.run_id, s.step_no, 0, singularity_workflow.now() + s.start_delay
     from unnest(v_waiting) s where s.wait_reason = 'delay';
-    p_has_timer := found;
+    p_has_timer := p_has_timer or found;
   end if;
 
   if cardinality(v_maps) > 0 then

@@ -31,6 +31,11 @@ declare
   v_failing singularity_workflow.task_outcome[];
   v_open record;
 begin
+  if exists (select from unnest(p_missed) m where m.outcome = 'unserved') then
+    perform singularity_workflow.wait_unserved(p_missed, p_now);
+    p_missed := array(select m from unnest(p_missed) m where m.outcome <> 'unserved');
+  end if;
+
   insert into singularity_workflow.task_failures
     (run_id, step_no, task_index, attempt, worker_id, error, output, failed_at)
   select m.run_id, m.step_no, m.task_index, m.attempt, t.worker_id,

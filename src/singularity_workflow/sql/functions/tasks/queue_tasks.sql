@@ -1,6 +1,7 @@
 -- singularity_workflow.queue_tasks: give tasks a message.
 --
--- Called by  fire_timers, release_tasks, heartbeat and adopt_runs, with the runs locked
+-- Called by  fire_timers, release_tasks, heartbeat, adopt_runs and reap_workers, with the
+--            runs locked
 -- Locks      tasks of those runs, in key order
 -- Errors     none
 create or replace function singularity_workflow.queue_tasks(
@@ -23,6 +24,7 @@ declare
 begin
   with placed as materialized (
     select t.run_id, t.step_no, t.task_index, nextval('pgmq.q_swf_tasks_msg_id_seq') as msg_id,
+           t.attempt, t.losses + p_losses > 0 as was_lost, w.queue_timeout,
            coalesce('local:' || r.owner::text, w.queue) as queue,
            r.order_key - w.priority * 600000::bigint as k
     from (select u.* from unnest(p_tasks) u order by u.run_id, u.step_no, u.task_index) p
@@ -46,8 +48,15 @@ begin
   messages as (
     insert into pgmq.q_swf_tasks (msg_id, vt, message) overriding system value
     select p.msg_id, p_now,
-           singularity_workflow.task_message(p.queue, p.k, p.run_id, p.step_no, p.task_index)
+           singularity_workflow.task_message(
+             p.queue, p.k, p.run_id, p.step_no, p.task_index, p.was_lost)
     from placed p
+  ),
+  timers as (
+    insert into singularity_workflow.timers (kind, run_id, step_no, task_index, attempt, due_at)
+    select 'queue_timeout', p.run_id, p.step_no, p.task_index, p.attempt,
+           singularity_workflow.now() + p.queue_timeout
+    from placed p where p.queue_timeout is not null
   )
   select min(p.k) into v_announced from placed p;
   return v_announced;

@@ -24,7 +24,8 @@ create or replace function singularity_workflow.report_tasks(
   p_max_key    bigint default null,      -- hand over: nothing less urgent than this
   p_wanted     uuid[] default '{}',      -- runs whose result somebody waits for
   p_known_maps singularity_workflow.step_key[] default '{}',
-  p_wait       boolean default false
+  p_wait       boolean default false,
+  p_lost       boolean default true      -- claim: may bring one task that was lost before
 )
 returns json    -- {work, ended, refused, deferred, announced, last, head, timers}
 language plpgsql
@@ -149,7 +150,7 @@ begin
 
   if p_claim and p_slots > cardinality(v_handed) then
     v_claimed := singularity_workflow.take_tasks(
-      p_worker_id, p_queues, p_low, p_slots - cardinality(v_handed), v_now);
+      p_worker_id, p_queues, p_low, p_slots - cardinality(v_handed), v_now, p_lost);
     v_handed := v_handed || v_claimed.p_taken;
     v_head := v_claimed.p_head;
     v_last := v_claimed.p_last;
@@ -171,5 +172,5 @@ $function$;
 
 comment on function singularity_workflow.report_tasks(
   uuid, json, integer, text[], boolean, bigint, bigint, uuid[], singularity_workflow.step_key[],
-  boolean) is
+  boolean, boolean) is
   'Record outcomes of tasks, advance their runs, and give the worker its next tasks.';

@@ -22,7 +22,7 @@ begin
       select case when cardinality(p_tasks) > 0 then json_build_object(
         'tasks', (
           select json_agg(json_build_array(
-            t.run_id, t.step_no, t.task_index, t.attempt, t.item) order by p.place)
+            t.run_id, t.step_no, t.task_index, t.attempt, t.item, t.losses) order by p.place)
           from unnest(p_tasks) with ordinality p (run_id, step_no, task_index, place)
           cross join lateral (
             select t.* from singularity_workflow.tasks t

@@ -8,8 +8,11 @@
 -- At most p_limit timers a call. The timers of a run that somebody holds stay for the
 -- next call; those of a run that has ended are dropped, except its sweep. What is due in
 -- a paused run waits for its resumption, and no longer for a timer.
-create or replace function singularity_workflow.fire_timers(p_limit integer default 500)
-returns json                  -- {ended, announced, next: seconds, fired}
+create or replace function singularity_workflow.fire_timers(
+  p_limit     integer default 500,
+  p_worker_id uuid default null     -- the caller, who fails what it is given as overdue
+)
+returns json    -- {ended, announced, next: seconds, fired, overdue: [[run, step, task, attempt], …]}
 language plpgsql
 volatile
 set search_path = ''
@@ -28,6 +31,7 @@ declare
   v_tasks singularity_workflow.task_key[];
   v_serial uuid[];
   v_announced bigint;
+  v_overdue json;
   v_chunk record;
   v_cancelled uuid[] := '{}';
 begin
@@ -41,6 +45,7 @@ begin
   select array_agg(t.timer_id) into v_due
   from (select t.timer_id from singularity_workflow.timers t
         where t.due_at <= v_moment
+          and (t.kind <> 'queue_timeout' or p_worker_id is not null)
         order by t.due_at limit p_limit for update skip locked) t;
 
   if v_due is null then
@@ -55,7 +60,7 @@ begin
     select t.* from singularity_workflow.timers t
     join singularity_workflow.runs r on r.run_id = t.run_id
     where t.timer_id = any (v_due) and t.run_id = any (v_locked)
-      and t.kind in ('retry', 'delay') and r.status in ('started', 'paused')
+      and t.kind in ('retry', 'delay', 'unserved') and r.status in ('started', 'paused')
   ),
   ready as (
     select k.run_id, k.step_no, k.task_index, d.kind
@@ -63,7 +68,7 @@ begin
     join singularity_workflow.tasks k
       on k.run_id = d.run_id and k.step_no = d.step_no
      and k.task_index >= d.task_index
-     and k.task_index < d.task_index + case d.kind when 'retry' then 1 else 1000 end
+     and k.task_index < d.task_index + case d.kind when 'delay' then 1000 else 1 end
     where k.status = 'waiting' and k.wait_reason = d.kind
       and (d.attempt is null or d.attempt = k.attempt)
   ),
@@ -89,6 +94,7 @@ begin
   from ready e join singularity_workflow.runs r on r.run_id = e.run_id;
 
   v_announced := singularity_workflow.queue_tasks(v_tasks, 0, v_now);
+  v_overdue := singularity_workflow.take_overdue(v_due, v_locked, p_worker_id, v_now);
 
   -- in key order of the tasks: a deadline cancels the first, a sweep those behind them
   for v_timer in
@@ -113,7 +119,7 @@ begin
                   coalesce('local:' || r.owner::text, w.queue),
                   r.order_key - w.priority * 600000::bigint,
                   case when r.status = 'paused' then 'paused' when r.serial then 'limit' end,
-                  null)::singularity_workflow.ready_step
+                  null, w.queue_timeout)::singularity_workflow.ready_step
           from singularity_workflow.runs r
           join singularity_workflow.step_states s
             on s.run_id = r.run_id and s.step_no = v_timer.step_no and s.status = 'started'
@@ -142,9 +148,10 @@ begin
     'fired', cardinality(v_due),
     'ended', singularity_workflow.ended_reply(v_cancelled, '{}'),
     'announced', v_announced,
+    'overdue', v_overdue,
     'next', singularity_workflow.next_timer_in());
 end;
 $function$;
 
-comment on function singularity_workflow.fire_timers(integer) is
+comment on function singularity_workflow.fire_timers(integer, uuid) is
   'Fire the timers that are due: retries, delays, fan-outs, deadlines, sweeps.';

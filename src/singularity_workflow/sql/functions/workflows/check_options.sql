@@ -36,6 +36,8 @@ as $function$
       ('retry.max_delay', 0, 3153600000, false, false),
       ('start_delay', 0, 3153600000, false, false),
       ('timeout', 0, 3153600000, false, true),
+      ('queue_timeout', 0, 3153600000, false, true),
+      ('max_lost', 1, 2147483647, true, false),
       ('deadline', 0, 3153600000, false, true)
   )
   select p_pointer, 'options must be an object'

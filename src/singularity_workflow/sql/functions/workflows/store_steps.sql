@@ -18,7 +18,7 @@ as $function$
 begin
   insert into singularity_workflow.workflow_steps as w (
     workflow_id, step_no, name, kind, over_step_no, initial_tasks, dependency_count,
-    dependent_count, feeds_map, queue, priority, start_delay, on_failure, options)
+    dependent_count, feeds_map, queue, priority, start_delay, queue_timeout, on_failure, options)
   with steps as materialized (
     select (s.ordinality - 1)::smallint as no, s.value->>'name' as name,
            coalesce(s.value->>'kind', 'single') as kind, s.value->>'over' as over,
@@ -50,6 +50,8 @@ begin
          lower(coalesce(s.options->>'queue', p_definition->'options'->>'queue', 'default')),
          coalesce((s.options->>'priority')::int, 0),
          nullif((s.options->>'start_delay')::float8, 0) * interval '1 second',
+         coalesce(s.options->>'queue_timeout', p_definition->'options'->>'queue_timeout')::float8
+           * interval '1 second',
          coalesce(s.options->>'on_failure', p_definition->'options'->>'on_failure', 'fail'),
          s.options
   from steps s
@@ -58,8 +60,10 @@ begin
   left join children c on c.no = s.no
   on conflict (workflow_id, step_no) do update
   set queue = excluded.queue, priority = excluded.priority,
-      start_delay = excluded.start_delay, options = excluded.options
-  where w.options is distinct from excluded.options or w.queue <> excluded.queue;
+      start_delay = excluded.start_delay, queue_timeout = excluded.queue_timeout,
+      options = excluded.options
+  where w.options is distinct from excluded.options or w.queue <> excluded.queue
+     or w.queue_timeout is distinct from excluded.queue_timeout;
 
   insert into singularity_workflow.workflow_step_dependencies
     (workflow_id, depends_on_no, step_no)

@@ -1,1 +1,1 @@
-select singularity_workflow.fire_timers(%(limit)s::integer);
+select singularity_workflow.fire_timers(%(limit)s::integer, %(worker_id)s::uuid);

@@ -1,0 +1,77 @@
+"""
+How much work each row is made of.
+
+The figures are medians over the rounds. A quick load is for a try and for CI: it skips
+the map of 100,000 elements and ends within 45 seconds on two cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+__all__ = ["FULL", "QUICK", "Load"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """
+    The size of one benchmark.
+
+    Args:
+        rounds: How often each row is measured.
+        commits: Inserts a round of floor (e).
+        cycles: Cycles of send, read and delete a round of floor (f).
+        singles: 1-step runs, one after the other, a round of (a).
+        lone_chains: 10-step chains, one after the other, a round of (a).
+        chains: Chains at once, in each process, a round of (b).
+        runs: 1-step runs that a round of (c) starts in bulk.
+        map_rounds: How often a map of so many elements is measured in (d).
+        imports: Interpreters that are started to time an import.
+        new_servers: Embedded servers that are made to time a first connection.
+        connects: Engines that are connected to a warm one.
+    """
+
+    rounds: int
+    commits: int
+    cycles: int
+    singles: int
+    lone_chains: int
+    chains: int
+    runs: int
+    map_rounds: dict[int, int]
+    imports: int
+    new_servers: int
+    connects: int
+
+    def with_rounds(self, rounds: int) -> Load:
+        """Return the same load with another number of rounds."""
+        map_rounds = {size: min(rounds, n) for size, n in self.map_rounds.items()}
+        return replace(self, rounds=rounds, map_rounds=map_rounds)
+
+
+FULL = Load(
+    rounds=5,
+    commits=1_000,
+    cycles=200,
+    singles=500,
+    lone_chains=150,
+    chains=1_000,
+    runs=10_000,
+    map_rounds={1_000: 5, 10_000: 5, 100_000: 2},
+    imports=15,
+    new_servers=3,
+    connects=7,
+)
+QUICK = Load(
+    rounds=3,
+    commits=300,
+    cycles=60,
+    singles=100,
+    lone_chains=50,
+    chains=300,
+    runs=3_000,
+    map_rounds={1_000: 3, 10_000: 3},
+    imports=7,
+    new_servers=1,
+    connects=3,
+)

@@ -1,0 +1,154 @@
+"""
+`worker`: serve queues, in one process or in several.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+from types import ModuleType
+from typing import Any
+
+from singularity_workflow.cli.supervisor import Supervisor
+from singularity_workflow.engine.async_engine import AsyncEngine
+from singularity_workflow.engine.settings import DEFAULT_CONCURRENCY, DEFAULT_LEASE
+from singularity_workflow.engine.worker import DEFAULT_GRACE, Worker
+from singularity_workflow.errors import ConfigurationError
+from singularity_workflow.model.workflow import Workflow
+
+__all__ = ["add_commands", "load_workflows"]
+
+
+def add_commands(nouns: Any) -> None:
+    """Add the command to the parser."""
+    parser = nouns.add_parser(
+        "worker",
+        help="run the tasks of distributed runs",
+        description="Run the tasks of distributed runs until SIGTERM or Ctrl-C; a "
+        "second one does not wait for the grace period.",
+    )
+    parser.set_defaults(run=_run)
+    parser.add_argument(
+        "target",
+        metavar="MODULE[:NAME]",
+        help="where the workflows are: a module, or a name in it that is a workflow "
+        "or a list of them",
+    )
+    parser.add_argument(
+        "--queues", help="names, with commas; by default those of the workflows"
+    )
+    parser.add_argument(
+        "--concurrency", type=int, default=DEFAULT_CONCURRENCY, metavar="N",
+        help="the most tasks at once, in each process (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N",
+        help="how many processes (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--grace", type=float, default=DEFAULT_GRACE, metavar="SECONDS",
+        help="how long tasks may go on after SIGTERM (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lease", type=float, default=DEFAULT_LEASE, metavar="SECONDS",
+        help="after which silence a worker counts as lost (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--dsn", help="address of the database, as of `db migrate`")
+    parser.add_argument(
+        "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+    )
+
+
+async def _run(options: argparse.Namespace) -> int:
+    logging.basicConfig(
+        level=options.log_level,
+        stream=sys.stderr,
+        format=f"%(asctime)s {os.getpid()} %(levelname)s %(name)s: %(message)s",
+    )
+    if options.processes < 1:
+        raise ConfigurationError(f"--processes must be >= 1, got {options.processes}")
+    if options.processes > 1:
+        load_workflows(options.target)  # a mistake is told once, not by each process
+        return await Supervisor(options.processes, options.grace).run()
+
+    workflows = load_workflows(options.target)
+    queues = options.queues.split(",") if options.queues else None
+    async with AsyncEngine(
+        options.dsn, concurrency=options.concurrency, lease=options.lease
+    ) as engine:
+        worker = Worker(engine, workflows, queues)
+        working = asyncio.ensure_future(worker.run(options.grace))
+        _stop_on_signals(worker, working)
+        try:
+            await working
+        except asyncio.CancelledError:
+            await worker.close()
+    return 0
+
+
+def _stop_on_signals(worker: Worker, working: asyncio.Future[None]) -> None:
+    """Let the first signal end the worker in good order, and the second at once."""
+    loop = asyncio.get_running_loop()
+    signals: list[int] = []
+
+    def on_signal(number: int) -> None:
+        signals.append(number)
+        if len(signals) == 1:
+            worker.stop()
+        else:
+            working.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+
+
+def load_workflows(target: str) -> list[object]:
+    """
+    Return the workflows that `module` or `module:name` stands for.
+
+    Raises:
+        ConfigurationError: If there are none.
+    """
+    module_name, _, name = target.partition(":")
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds strings
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        raise ConfigurationError(
+            f"there is no module {module_name!r}",
+            hint="Give the module as it is imported, from the folder that holds it.",
+        ) from error
+    found = _in_module(module) if not name else _named(module, name)
+    if not found:
+        raise ConfigurationError(
+            f"no workflow is in {target!r}",
+            hint="Give the name of one, as in app.flows:etl.",
+        )
+    return found
+
+
+def _in_module(module: ModuleType) -> list[object]:
+    found: list[object] = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, Workflow)
+        or (isinstance(value, type) and hasattr(value, "__workflow_steps__"))
+    ]
+    if hasattr(module, "__workflow_steps__"):
+        found.append(module)
+    return list(dict.fromkeys(found))
+
+
+def _named(module: ModuleType, name: str) -> list[object]:
+    value = getattr(module, name, None)
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return [] if value is None else [value]

@@ -1,0 +1,1 @@
+listen singularity_workflow_work;

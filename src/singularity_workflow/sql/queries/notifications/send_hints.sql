@@ -1,0 +1,1 @@
+select singularity_workflow.send_hints(%(key)s::bigint, %(ended)s::uuid[]);

@@ -1,0 +1,1 @@
+select pg_catalog.pg_xact_status(%(xid)s::text::pg_catalog.xid8);

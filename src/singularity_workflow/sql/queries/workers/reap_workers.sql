@@ -1,0 +1,1 @@
+select singularity_workflow.reap_workers(%(worker_id)s::uuid);

@@ -1,0 +1,1 @@
+select singularity_workflow.read_workflow(%(workflow_id)s::integer);

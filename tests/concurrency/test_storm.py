@@ -1,0 +1,144 @@
+"""Every mutating function beside every other, on the same few runs (F3)."""
+
+from __future__ import annotations
+
+import random
+
+import psycopg
+
+from fixtures.definitions import map_step, single
+from fixtures.workbench import Db, completed, failed, skipped
+
+WORKERS = 6
+CALLS = 120
+
+
+class Worker:
+    """Calls what comes to its mind, and counts what it was refused."""
+
+    def __init__(self, db: Db, workflows, runs, seed: int) -> None:
+        self.db = db
+        self.workflows = workflows
+        self.runs = runs
+        self.random = random.Random(seed)
+        self.held = []
+        self.deadlocks = 0
+
+    def run(self) -> int:
+        """Make the calls and return how many of them were victims of a deadlock."""
+        calls = [self.claim, self.report, self.report, self.start]
+        calls += [self.fire, self.release, self.cancel, self.beat, self.adopt]
+        for _ in range(CALLS):
+            try:
+                self.random.choice(calls)()
+            except psycopg.errors.DeadlockDetected:
+                self.deadlocks += 1
+        return self.deadlocks
+
+    def some_runs(self):
+        """Return some ids in any order."""
+        ids = [run.id for run in list(self.runs)]
+        return self.random.sample(ids, min(len(ids), 4))
+
+    def claim(self):
+        self.held += self.db.claim(10, queues=["default", f"local:{self.db.worker}"])
+
+    def report(self):
+        kinds = [completed] * 4 + [failed, skipped]
+        self.random.shuffle(self.held)
+        batch, self.held = self.held[:8], self.held[8:]
+        reply = self.db.report(
+            *(self.random.choice(kinds)(task) for task in batch),
+            slots=4,
+            queues=["default"],
+            claim=True,
+            wait=self.random.random() < 0.5,
+        )
+        again = {tuple(row) for row in reply.deferred}
+        self.held += reply.tasks
+        self.held += [
+            t for t in batch if (str(t.run_id), t.step_no, t.index, t.attempt) in again
+        ]
+
+    def start(self):
+        owner = self.random.choice([None, self.db.worker])
+        requests = [
+            self.db.request(
+                self.random.choice(self.workflows),
+                input=[1, 2, 3],
+                priority=self.random.randint(0, 9),
+                key=self.random.choice([None, *"abc"]),
+            )
+            for _ in range(3)
+        ]
+        self.runs += self.db.start_many(requests, owner, slots=0)
+
+    def fire(self):
+        self.db.fire()
+
+    def release(self):
+        batch, self.held = self.held[:3], self.held[3:]
+        self.db.call("release_tasks", [task.ref for task in batch])
+
+    def cancel(self):
+        if self.random.random() < 0.2:
+            self.db.call("cancel_runs", self.some_runs())
+
+    def beat(self):
+        self.db.call("heartbeat", self.db.worker, [], sweep=True)
+
+    def adopt(self):
+        ids = [workflow.id for workflow in self.workflows]
+        self.db.call("adopt_runs", self.db.worker, ids)
+
+
+def test_no_two_functions_deadlock_and_no_work_is_lost(sessions):
+    """
+    Six sessions make 120 calls each; then everything is worked off (U 212).
+    """
+    db = sessions.monitor
+    options = {"retry": {"max_attempts": 2, "delay": 0}}
+    workflows = [
+        db.make_workflow(map_step("m"), single("b", "m"), single("c"), **options),
+        db.make_workflow(
+            single("a"),
+            map_step("m", on_failure="skip"),
+            single("c", "a", "m"),
+            **options,
+        ),
+        db.make_workflow(map_step("m"), map_step("n", "m", on_failure="skip_cascade")),
+    ]
+    runs = []
+    workers = []
+    for seed in range(WORKERS):
+        session = sessions.open()
+        session.register_worker(session.worker, lease=60)
+        workers.append(Worker(session, workflows, runs, seed))
+
+    calls = [sessions.start(worker.db, worker.run) for worker in workers]
+    deadlocks = [call.result(timeout=60) for call in calls]
+
+    assert deadlocks == [0] * WORKERS
+    db.check()
+    drain(db, workers)
+    assert {run.status for run in runs} <= {"completed", "failed", "cancelled"}
+    db.check()
+
+
+def drain(db, workers):
+    """Complete all tasks, whoever has them, until none is left."""
+    queues = ["default", *(f"local:{worker.db.worker}" for worker in workers)]
+    db.execute("update testing.clock set shift = interval '1 day'")
+    held = [task for worker in workers for task in worker.held]
+    # tasks that a worker got and forgot, as after a lost reply
+    db.execute(
+        "update singularity_workflow.tasks "
+        "set started_at = started_at - interval '1 min' where status = 'started'"
+    )
+    for worker in workers:
+        db.call("heartbeat", worker.db.worker, [], sweep=True)
+    assert all(len(db.complete(task).refused) == 1 for task in held)
+    while True:
+        fired = db.fire()["fired"]
+        if not db.work(queues) and not fired:
+            return

@@ -1,0 +1,80 @@
+"""Several sessions look after the timers, and runs are held meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.definitions import single
+
+
+@pytest.fixture
+def run(sessions):
+    """A run whose task is due after its delay."""
+    db = sessions.monitor
+    run = db.start(db.make_workflow(single("a", start_delay=60)))
+    db.execute("update testing.clock set shift = interval '1 min'")
+    return run
+
+
+def test_one_session_at_a_time_fires(sessions, run):
+    """
+    The other does not wait; it is told to come back soon (S5).
+    """
+    one, two = sessions.open(), sessions.open()
+
+    with one.connection.transaction():
+        assert one.fire()["fired"] == 1
+        other = two.fire()
+
+    assert other["fired"] == 0
+    assert 0 < other["next"] < 1
+    sessions.monitor.check()
+
+
+def test_timers_of_a_run_that_somebody_holds_stay(sessions, run):
+    """
+    They are fired by the next call (S5).
+    """
+    holder, ticker = sessions.open(), sessions.open()
+
+    with holder.connection.transaction():
+        holder.call("lock_runs", [run.id], True)
+        ticker.fire()
+        assert run.task("a").status == "waiting"
+
+    assert len(run.timers()) == 1
+    ticker.fire()
+    assert run.task("a").status == "queued"
+    sessions.monitor.check()
+
+
+def test_a_retry_that_is_fired_twice_is_queued_once(sessions, run):
+    """
+    Whoever comes second finds no timer.
+    """
+    one, two = sessions.open(), sessions.open()
+
+    replies = [one.fire(), two.fire()]
+
+    assert [reply["fired"] for reply in replies] == [1, 0]
+    assert len(run.messages()) == 1
+    sessions.monitor.check()
+
+
+def test_a_claim_during_a_resumption_loses_nothing(sessions, run):
+    """
+    It sees the run paused and cannot look again: the message stays (F1).
+    """
+    db = sessions.monitor
+    db.fire()
+    set_status = "update singularity_workflow.runs set status = %s where run_id = %s"
+    db.execute(set_status, "paused", run.id)
+    resumer, claimer = sessions.open(), sessions.open()
+
+    with resumer.connection.transaction():
+        resumer.execute(set_status, "started", run.id)
+        assert claimer.claim() == []
+        assert run.task("a").status == "queued"
+
+    db.check()
+    assert [task.run_id for task in claimer.claim()] == [run.id]

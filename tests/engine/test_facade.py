@@ -1,0 +1,118 @@
+"""The blocking side has what the other one has, and nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+
+import pytest
+
+from engine.support import run, single
+from singularity_workflow import AsyncEngine, Engine, RunHandle, SyncRunHandle
+
+PAIRS = [(AsyncEngine, Engine), (RunHandle, SyncRunHandle)]
+AS_TEXT = {"RunHandle": "SyncRunHandle", "AsyncEngine": "Engine"}
+
+
+def public(kind):
+    """Return the public attributes of a class, by name."""
+    return {
+        name: value
+        for name, value in inspect.getmembers(kind)
+        if not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize(("written", "facade"), PAIRS)
+def test_both_have_the_same_names(written, facade):
+    """
+    Methods and properties alike.
+    """
+    assert public(written).keys() == public(facade).keys()
+
+
+@pytest.mark.parametrize(("written", "facade"), PAIRS)
+def test_both_have_the_same_signatures(written, facade):
+    """
+    Names, kinds, defaults and annotations of all parameters, and what is returned.
+    """
+    methods = {"__init__": written.__init__} if written is AsyncEngine else {}
+    methods |= {
+        name: value for name, value in public(written).items() if callable(value)
+    }
+    assert methods
+    for name, method in methods.items():
+        expected = inspect.signature(method)
+        found = inspect.signature(getattr(facade, name))
+        assert found.parameters == expected.parameters, name
+        returned = str(expected.return_annotation)
+        for ours, theirs in AS_TEXT.items():
+            returned = returned.replace(ours, theirs)
+        assert found.return_annotation == returned, name
+
+
+@pytest.mark.parametrize(("written", "facade"), PAIRS)
+def test_only_one_of_them_has_coroutines(written, facade):
+    """
+    What is awaited there blocks here.
+    """
+    for name, value in public(facade).items():
+        assert not inspect.iscoroutinefunction(value), name
+    assert any(map(inspect.iscoroutinefunction, public(written).values()))
+
+
+@pytest.mark.parametrize("kind", [one for pair in PAIRS for one in pair])
+def test_everything_public_has_a_docstring(kind):
+    """
+    Of the class itself, its own.
+    """
+    assert kind.__doc__
+    for name, value in public(kind).items():
+        if isinstance(value, property) or callable(value):
+            assert inspect.getdoc(value), f"{kind.__name__}.{name}"
+
+
+def test_threads_may_share_a_blocking_engine(engine):
+    """
+    Calls from several threads go on at the same time.
+    """
+    barrier = threading.Barrier(4, timeout=20)
+    flow = single(lambda: barrier.wait() >= 0)
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(engine.execute(flow)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert results == [{"step": True}] * 4
+
+
+def test_a_blocking_engine_works_beside_a_running_loop(dsn):
+    """
+    As in a notebook, where a loop runs in the same thread.
+    """
+
+    async def main():
+        with Engine(dsn) as engine:
+            return engine.execute(single(lambda: 1))
+
+    assert run(main) == {"step": 1}
+
+
+def test_closing_leaves_no_threads(dsn):
+    """
+    Those of the engine, its heartbeat and its steps end.
+    """
+    before = set(threading.enumerate())
+    with Engine(dsn) as engine:
+        engine.execute(single(lambda: 1))
+        made = set(threading.enumerate()) - before
+    for thread in made:
+        thread.join(20)
+
+    assert made
+    assert not any(thread.is_alive() for thread in made)
