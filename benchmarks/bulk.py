@@ -17,7 +17,7 @@ async def run_all(
     engine: AsyncEngine, workflow: Workflow, inputs: Sequence[object]
 ) -> list[dict[str, Any]]:
     """Start a run for each input, in bulk; return their results in order."""
-    if hasattr(engine, "start_many"):
+    if hasattr(engine, "start_many") and hasattr(engine, "results"):
         handles = await engine.start_many(workflow, inputs)
         results: list[dict[str, Any]] = await engine.results(handles)
         return results

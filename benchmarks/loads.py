@@ -7,7 +7,7 @@ the map of 100,000 elements and ends within 45 seconds on two cores.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 __all__ = ["FULL", "QUICK", "Load"]
 
@@ -42,6 +42,10 @@ class Load:
     imports: int
     new_servers: int
     connects: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Return all sizes by name."""
+        return asdict(self)
 
     def with_rounds(self, rounds: int) -> Load:
         """Return the same load with another number of rounds."""

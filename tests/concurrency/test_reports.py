@@ -6,7 +6,6 @@ from concurrent.futures import wait
 from threading import Barrier
 
 import pytest
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import completed, failed
 
@@ -26,7 +25,7 @@ def test_a_run_that_somebody_holds_is_deferred(sessions, db):
     holder, reporter = sessions.open(), sessions.open()
 
     with holder.connection.transaction():
-        holder.call("lock_runs", [run.id], True)
+        holder.hold(run)
         reply = reporter.complete(task, "x")
 
     assert reply.deferred == [[str(run.id), 0, 0, 1]]
@@ -45,7 +44,7 @@ def test_the_other_runs_of_the_batch_are_recorded(sessions, db):
     holder, reporter = sessions.open(), sessions.open()
 
     with holder.connection.transaction():
-        holder.call("lock_runs", [hot.id], True)
+        holder.hold(hot)
         reply = reporter.report(*(completed(task) for task in tasks))
 
     assert [row[0] for row in reply.deferred] == [str(hot.id)]

@@ -6,7 +6,6 @@ from concurrent.futures import wait
 from threading import Barrier
 
 import pytest
-
 from fixtures.definitions import definition, single
 
 
@@ -146,7 +145,7 @@ def test_a_run_that_somebody_holds_is_not_adopted(sessions, db, workflow):
     holder, adopter = sessions.open(), sessions.open()
 
     with holder.connection.transaction():
-        holder.call("lock_runs", [run.id], True)
+        holder.hold(run)
         reply = adopter.call("adopt_runs", new, [workflow.id])
 
     assert reply["adopted"] is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import psycopg
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import Db, completed, failed, skipped
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from fixtures.definitions import single
 
 
@@ -38,7 +37,7 @@ def test_timers_of_a_run_that_somebody_holds_stay(sessions, run):
     holder, ticker = sessions.open(), sessions.open()
 
     with holder.connection.transaction():
-        holder.call("lock_runs", [run.id], True)
+        holder.hold(run)
         ticker.fire()
         assert run.task("a").status == "waiting"
 

@@ -14,12 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import Db, Reply, Run, Task, completed, failed, skipped
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 MODES = st.sampled_from(["fail", "fail", "skip", "skip_cascade"])
 QUEUES = ["default", "other"]
@@ -213,7 +211,7 @@ class Driver:
 
 @pytest.mark.timeout(400)  # to find the smallest failure takes its time
 @settings(
-    max_examples=60,
+    max_examples=50,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(workflows=st.lists(steps(), min_size=1, max_size=2), data=st.data())

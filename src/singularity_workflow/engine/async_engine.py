@@ -28,7 +28,7 @@ from singularity_workflow.engine.requests import (
     read_text,
     read_words,
 )
-from singularity_workflow.engine.results import to_result
+from singularity_workflow.engine.results import to_result, to_result_or_error
 from singularity_workflow.engine.session import Session
 from singularity_workflow.engine.settings import (
     DEFAULT_CONCURRENCY,
@@ -310,21 +310,77 @@ class AsyncEngine:
             InvalidInput: An input does not fit; no run was started.
         """
         session = self._opened
-        registered = await session.registry.resolve(workflow)
-        words = None if tags is None else list(tags)
-        requests = [
-            build_request(
-                self._ids.new_id(), registered, value, timeout=timeout,
-                max_retries=max_retries, parallel=parallel, execution=execution,
-                idempotency_key=None, priority=priority, tags=words,
-            )
-            for value in inputs
-        ]  # fmt: skip
+        requests = await self._requests(
+            workflow, inputs, timeout=timeout, max_retries=max_retries,
+            parallel=parallel, execution=execution, priority=priority, tags=tags,
+        )  # fmt: skip
         if not requests:
             return []
         run_ids = await session.start(requests, execution)
         is_ours = execution == "local"
         return [RunHandle(self, run_id, is_ours=is_ours) for run_id in run_ids]
+
+    async def execute_many(
+        self,
+        workflow: object,
+        inputs: Iterable[object],
+        *,
+        return_exceptions: bool = False,
+        timeout: Duration | None = None,
+        max_retries: int | None = None,
+        parallel: bool = True,
+        execution: Execution = "local",
+        priority: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> list[Any]:
+        """
+        Run a workflow once for each input, all at once, and return their results.
+
+        Args:
+            workflow: As of `execute`, like all others.
+            inputs: The runs' inputs; all are checked before the first run starts.
+            return_exceptions: True: a run that did not complete has its exception in
+                the place of its result. False: the first such exception is raised when
+                all runs have ended.
+            timeout: The deadline of each run.
+            max_retries: Attempts beyond the first.
+            parallel: False: at most one task of a run at any time.
+            execution: "local" or "distributed".
+            priority: Higher goes first.
+            tags: Words to find the runs by.
+
+        Returns:
+            A result, as of `execute`, for each input, in their order.
+
+        Raises:
+            InvalidInput: An input does not fit; no run was started.
+            RunFailed: A run failed, and *return_exceptions* is False.
+
+        Cancelling the call cancels the runs that have not ended.
+        """
+        session = self._opened
+        requests = await self._requests(
+            workflow, inputs, timeout=timeout, max_retries=max_retries,
+            parallel=parallel, execution=execution, priority=priority, tags=tags,
+        )  # fmt: skip
+        if not requests:
+            return []
+        starting = asyncio.ensure_future(session.start(requests, execution))
+        ids = [str(request.run_id) for request in requests]
+        try:
+            with session.waiters.expect_many(ids) as ends:
+                await asyncio.shield(starting)
+                if execution != "local":
+                    session.follow(ids)
+                results = [to_result_or_error(await end) for end in ends]
+        except asyncio.CancelledError:
+            await session.cancel_abandoned(starting)
+            raise
+        if not return_exceptions:
+            for result in results:
+                if isinstance(result, Exception):
+                    raise result
+        return results
 
     async def recover(self, *workflows: object, wait: bool = True) -> list[RunHandle]:
         """
@@ -413,7 +469,7 @@ class AsyncEngine:
             StateTransitionError: If it has ended.
         """
         run = to_run_id(run_id)
-        if await self._opened.cancel(run, read_text("reason", reason)):
+        if await self._opened.cancel([run], read_text("reason", reason)):
             return
         status, _ = await self.get_run_status(run)
         raise StateTransitionError(
@@ -427,6 +483,19 @@ class AsyncEngine:
     ) -> StartRequest:
         registered: Registered = await self._opened.registry.resolve(workflow)
         return build_request(self._ids.new_id(), registered, value, **options)
+
+    async def _requests(
+        self, workflow: object, inputs: Iterable[object], **options: Any
+    ) -> list[StartRequest]:
+        registered = await self._opened.registry.resolve(workflow)
+        if options["tags"] is not None:
+            options["tags"] = list(options["tags"])
+        return [
+            build_request(
+                self._ids.new_id(), registered, value, idempotency_key=None, **options
+            )
+            for value in inputs
+        ]
 
     async def _wait(self, run_id: UUID, *, is_ours: bool) -> EndedRun:
         return await self._opened.wait(run_id, is_ours=is_ours)

@@ -222,6 +222,34 @@ class Engine:
         )
         return [SyncRunHandle(self, handle) for handle in handles]
 
+    def execute_many(
+        self,
+        workflow: object,
+        inputs: Iterable[object],
+        *,
+        return_exceptions: bool = False,
+        timeout: Duration | None = None,
+        max_retries: int | None = None,
+        parallel: bool = True,
+        execution: Execution = "local",
+        priority: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> list[Any]:
+        """Run a workflow once for each input; see `AsyncEngine.execute_many`."""
+        return self._call(
+            self._engine.execute_many(
+                workflow,
+                inputs,
+                return_exceptions=return_exceptions,
+                timeout=timeout,
+                max_retries=max_retries,
+                parallel=parallel,
+                execution=execution,
+                priority=priority,
+                tags=tags,
+            )
+        )
+
     def recover(self, *workflows: object, wait: bool = True) -> list[SyncRunHandle]:
         """Adopt local runs whose process is gone; see `AsyncEngine.recover`."""
         handles = self._call(self._engine.recover(*workflows, wait=wait))

@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from singularity_workflow.errors import RunCancelled, RunFailed, RunTimeout
+from singularity_workflow.errors import RunCancelled, RunError, RunFailed, RunTimeout
 from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.store.replies import EndedRun
 
-__all__ = ["DEADLINE", "to_result"]
+__all__ = ["DEADLINE", "to_result", "to_result_or_error"]
 
 DEADLINE = "deadline"
 """The reason of a cancellation by the clock."""
@@ -42,6 +42,14 @@ def to_result(end: EndedRun) -> dict[str, Any]:
     raise RunCancelled(
         f"run {run_id} was cancelled{reason}", run_id=run_id, reason=end.reason
     )
+
+
+def to_result_or_error(end: EndedRun) -> dict[str, Any] | RunError:
+    """Return what `to_result` returns or raises."""
+    try:
+        return to_result(end)
+    except RunError as error:
+        return error
 
 
 def _failure(run_id: UUID, data: dict[str, Any]) -> RunFailed:

@@ -31,6 +31,8 @@ from singularity_workflow.worker.worker import TaskWorker
 
 __all__ = ["Session"]
 
+_CANCELLED_AT_ONCE = 100
+
 
 class Session:
     """
@@ -93,18 +95,28 @@ class Session:
         )
         return UUID(run_id)
 
-    async def cancel(self, run_id: UUID, reason: str | None) -> bool:
-        """Cancel a run and stop what runs of it, here and elsewhere."""
-        cancelled = await self.store.cancel_runs([run_id], reason)
-        self._on_ended_elsewhere([str(run_id)])
-        self.notifier.tell_ended([str(run_id)])
-        return bool(cancelled)
+    async def cancel(self, run_ids: Sequence[UUID], reason: str | None) -> list[UUID]:
+        """Cancel runs, stop what runs of them, and return those that had not ended."""
+        cancelled = await self.store.cancel_runs(run_ids, reason)
+        ended = [str(run_id) for run_id in run_ids]
+        self._on_ended_elsewhere(ended)
+        self.notifier.tell_ended(ended)
+        return cancelled
+
+    def follow(self, run_ids: Sequence[str]) -> None:
+        """Find out about the ends of runs that others run."""
+        self.hub.start()
+        self.waiters.ask_again(run_ids)
 
     async def cancel_abandoned(self, starting: asyncio.Future[list[UUID]]) -> None:
-        """Cancel the run of an `execute` that nobody waits for any more."""
+        """Cancel the runs of an `execute` that nobody waits for any more."""
         with contextlib.suppress(SingularityError):
-            (run_id,) = await starting
-            await self.cancel(run_id, "the call of execute was cancelled")
+            run_ids = await starting
+            for first in range(0, len(run_ids), _CANCELLED_AT_ONCE):
+                await self.cancel(
+                    run_ids[first : first + _CANCELLED_AT_ONCE],
+                    "the call of execute was cancelled",
+                )
 
     async def recover(self, workflows: Sequence[object], *, wait: bool) -> list[UUID]:
         """Adopt the local runs of owners that are gone."""

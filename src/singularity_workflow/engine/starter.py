@@ -226,11 +226,18 @@ class Starter:
                 run_id, request.workflow, decode_json(request.input)
             )
         slots = dispatcher.reserve(_SLOTS_PER_RUN * len(requests))
+        dispatcher.waiters.track(ids)
         try:
             answers, reply = await self._store.start_runs(
                 data, owner=dispatcher.worker_id, slots=slots
             )
+            dispatcher.waiters.untrack(
+                [asked for asked, _, is_new in answers if not is_new]
+            )
             dispatcher.absorb(reply)
+        except BaseException:
+            dispatcher.waiters.untrack(ids)
+            raise
         finally:
             dispatcher.unreserve(slots)
             dispatcher.memory.unpin_runs(ids)

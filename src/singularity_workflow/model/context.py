@@ -5,12 +5,12 @@ What a step sees of its own task, as `ctx`.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from singularity_workflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from datetime import timedelta
-    from uuid import UUID
 
 __all__ = ["Context"]
 
@@ -32,10 +32,10 @@ class Context:
 
     __slots__ = (
         "_cancelled",
+        "_run_id",
         "_transaction",
         "attempt",
         "index",
-        "run_id",
         "step",
         "timeout",
         "workflow",
@@ -43,14 +43,14 @@ class Context:
 
     def __init__(  # noqa: PLR0917 - made once a task; keywords would cost time
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         workflow: str,
         step: str,
         index: int = 0,
         attempt: int = 1,
         timeout: timedelta | None = None,
     ) -> None:
-        self.run_id = run_id
+        self._run_id = run_id
         self.workflow = workflow
         self.step = step
         self.index = index
@@ -60,9 +60,16 @@ class Context:
         self._transaction: Any = None
 
     @property
+    def run_id(self) -> UUID:
+        """The run."""
+        if not isinstance(self._run_id, UUID):
+            self._run_id = UUID(self._run_id)  # made for those who ask
+        return self._run_id
+
+    @property
     def task_id(self) -> str:
         """The task's id: `<run_id>/<step>/<index>`."""
-        return f"{self.run_id}/{self.step}/{self.index}"
+        return f"{self._run_id}/{self.step}/{self.index}"
 
     @property
     def idempotency_key(self) -> str:

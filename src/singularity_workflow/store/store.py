@@ -221,7 +221,7 @@ class Store:
         claim: bool = False,
         low: int = 0,
         max_key: int | None = None,
-        wanted: Sequence[UUID] = (),
+        wanted: Sequence[str] = (),
         known_maps: Sequence[str] = (),
         lost: bool = True,
     ) -> Reply:
@@ -243,7 +243,7 @@ class Store:
         return parse_reply(await self._hot.call(query, parameters))
 
     async def report_alone(
-        self, worker_id: UUID, batch: bytes, wanted: Sequence[UUID]
+        self, worker_id: UUID, batch: bytes, wanted: Sequence[str]
     ) -> Reply:
         """Record outcomes of one run, waiting for whoever holds it; takes no tasks."""
         return parse_reply(

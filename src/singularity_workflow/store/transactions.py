@@ -46,7 +46,7 @@ def _completion(worker_id: UUID, batch: bytes, run_id: UUID) -> dict[str, Any]:
         "claim": False,
         "low": 0,
         "max_key": None,
-        "wanted": [run_id],
+        "wanted": [str(run_id)],
         "known_maps": [],
         "wait": True,
         "lost": False,

@@ -35,6 +35,7 @@ __all__ = ["Dispatcher", "DispatcherHooks", "TaskStore", "WorkflowRouter"]
 logger = logging.getLogger(__name__)
 
 _LARGEST_BATCH: Final = 500
+_SMALLEST_TO_SPLIT: Final = 32
 _DEFERRALS_BEFORE_WAITING: Final = 3
 _IDLE_POLL: Final = 2.5
 _FIRST_POLL: Final = 0.02
@@ -58,13 +59,13 @@ class TaskStore(Protocol):
         claim: bool = False,
         low: int = 0,
         max_key: int | None = None,
-        wanted: Sequence[UUID] = (),
+        wanted: Sequence[str] = (),
         known_maps: Sequence[str] = (),
         lost: bool = True,
     ) -> Reply: ...
 
     async def report_alone(
-        self, worker_id: UUID, batch: bytes, wanted: Sequence[UUID]
+        self, worker_id: UUID, batch: bytes, wanted: Sequence[str]
     ) -> Reply: ...
 
     async def release_tasks(self, tasks: Sequence[TaskRef]) -> int: ...
@@ -133,7 +134,7 @@ class Dispatcher:
         self._concurrency = concurrency
         self._catalog = catalog
         self._runner = runner
-        self._waiters = waiters
+        self.waiters = waiters
         self._router = router
         self._hooks = hooks
         # every attempt that is here: running, ended or being reported
@@ -291,7 +292,7 @@ class Dispatcher:
 
     def absorb_ended(self, ended: Sequence[EndedRun]) -> None:
         """Wake who waits for these runs, and stop what still runs of them."""
-        self._waiters.tell(ended)
+        self.waiters.tell(ended)
         self._hooks.on_ended(ended)
         if broken := [end.run_id for end in ended if end.status != "completed"]:
             self.stop_runs(broken)
@@ -325,7 +326,7 @@ class Dispatcher:
             if self._backoff:
                 logger.warning("the database is back")
                 self._backoff = 0.0
-                self._waiters.ask_for_all()
+                self.waiters.ask_for_all()
 
     async def _back_off(self) -> None:
         self._queue.announce(None)
@@ -373,11 +374,24 @@ class Dispatcher:
         self._forget()
 
     def _take_batch(self, limit: int) -> list[Outcome]:
-        batch = list(islice(self._ended, limit))
+        batch = list(islice(self._ended, self._batch_size(limit)))
         self._reported = {outcome.task: outcome for outcome in batch}
         for _ in batch:
             self._ended.popleft()
         return batch
+
+    def _batch_size(self, limit: int) -> int:
+        """
+        Return how many outcomes go with the next call.
+
+        All of them, unless all there is has ended: then the database would work while
+        this process waits, and the other way round. Of two halves, one is reported
+        while what follows from the other runs.
+        """
+        ended = len(self._ended)
+        if ended >= _SMALLEST_TO_SPLIT and not self._running:
+            ended = (ended + 1) // 2
+        return min(ended, limit)
 
     def _put_back(self, batch: list[Outcome]) -> None:
         self._ended.extendleft(reversed(batch))
@@ -483,7 +497,7 @@ class Dispatcher:
                 continue
             workflow, step, inputs = self.memory.take(handed, outputs)
             context = Context(
-                UUID(handed.run_id),
+                handed.run_id,
                 workflow.name,
                 step.name,
                 handed.task_index,
@@ -572,9 +586,9 @@ class Dispatcher:
             return False
         return self._queue.may_have_messages and self._free_slots() > 0
 
-    def _wanted(self, batch: list[Outcome]) -> list[UUID]:
-        runs = {one.task.run_id for one in batch if one.task.run_id in self._waiters}
-        return [UUID(run_id) for run_id in runs]
+    def _wanted(self, batch: list[Outcome]) -> list[str]:
+        runs = {one.task.run_id for one in batch}
+        return [run_id for run_id in runs if run_id in self.waiters]
 
 
 class _QueueView:

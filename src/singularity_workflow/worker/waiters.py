@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -53,6 +53,8 @@ class Waiters:
         self._futures: dict[str, list[asyncio.Future[EndedRun]]] = {}
         # True: ask until the end is there; False: ask once, then we will be told
         self._questions: dict[str, bool] = {}
+        # runs of this process whose end it has not seen yet, and so will tell of
+        self._ours: set[str] = set()
         # those that are being started: the database need not have them yet
         self._expected: set[str] = set()
         self._must_ask = asyncio.Event()
@@ -70,6 +72,24 @@ class Waiters:
                 yield future
         finally:
             self._expected.discard(run_id)
+
+    @contextlib.contextmanager
+    def expect_many(
+        self, run_ids: Sequence[str]
+    ) -> Iterator[list[asyncio.Future[EndedRun]]]:
+        """Be told of the ends of runs that are yet to be started by this process."""
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in run_ids]
+        for run_id, future in zip(run_ids, futures, strict=True):
+            self._futures.setdefault(run_id, []).append(future)
+        self._expected.update(run_ids)
+        self._keep_asking()
+        try:
+            yield futures
+        finally:
+            self._expected.difference_update(run_ids)
+            for run_id, future in zip(run_ids, futures, strict=True):
+                self._drop(run_id, future)
 
     @contextlib.contextmanager
     def _awaited(self, run_id: str) -> Iterator[asyncio.Future[EndedRun]]:
@@ -93,12 +113,26 @@ class Waiters:
             RunNotFound: If there is no such run.
         """
         with self._awaited(run_id) as future:
-            self._ask(run_id, again=not is_ours)
+            if not (is_ours and run_id in self._ours):
+                self._ask(run_id, again=not is_ours)
             return await future
+
+    def track(self, run_ids: Iterable[str]) -> None:
+        """Take note of runs that this process is about to start, and runs itself."""
+        self._ours.update(run_ids)
+
+    def untrack(self, run_ids: Iterable[str]) -> None:
+        """Take note that nobody here will tell of the ends of these runs."""
+        self._ours.difference_update(run_ids)
+
+    def untrack_all(self) -> None:
+        """Take note that the runs of this process may have another owner now."""
+        self._ours.clear()
 
     def tell(self, ended: Iterable[EndedRun]) -> None:
         """Wake those who wait for these runs."""
         for end in ended:
+            self._ours.discard(end.run_id)
             if end.run_id not in self._futures:
                 continue
             if end.status == "completed" and end.output is None:
@@ -114,6 +148,12 @@ class Waiters:
         """Ask the database about every run: a reply may have been lost."""
         for run_id in self._futures:
             self._ask(run_id, again=False)
+
+    def ask_again(self, run_ids: Iterable[str]) -> None:
+        """Ask the database about these runs until they have ended."""
+        for run_id in run_ids:
+            self._expected.discard(run_id)
+            self._ask(run_id, again=True)
 
     def ask_about(self, run_ids: Iterable[str]) -> None:
         """Ask the database about those of the runs that somebody waits for."""

@@ -282,6 +282,7 @@ class TaskWorker:
             await self._take_back(new)
         self.dispatcher.announce(None)
         # somebody else may have adopted runs that are waited for here
+        self._waiters.untrack_all()
         self._waiters.ask_for_all()
 
     async def _take_back(self, worker_id: UUID) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import failed
 

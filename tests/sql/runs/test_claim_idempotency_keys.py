@@ -125,7 +125,7 @@ def test_the_input_of_a_keyed_request_is_not_touched(db):
     text = '{"b": -0.0, "a": 1e16, "b2": 1.10}'
 
     run_id = db.value(
-        "select singularity_workflow.start_run(%s, %s::json, '{\"key\": \"k\"}')",
+        'select singularity_workflow.start_run(%s, %s::json, \'{"key": "k"}\')',
         workflow.name,
         text,
     )

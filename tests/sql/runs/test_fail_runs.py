@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import by_step, completed, failed
 

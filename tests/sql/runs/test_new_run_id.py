@@ -9,9 +9,12 @@ def test_it_is_of_version_7(db):
     """
     Version and variant are those of RFC 9562 (S7).
     """
-    ids = [row[0] for row in db.rows(
-        "select singularity_workflow.new_run_id() from generate_series(1, 200)"
-    )]
+    ids = [
+        row[0]
+        for row in db.rows(
+            "select singularity_workflow.new_run_id() from generate_series(1, 200)"
+        )
+    ]
 
     assert {found.version for found in ids} == {7}
     assert {found.variant for found in ids} == {RFC_4122}

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-
 from fixtures.definitions import map_step, single
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import psycopg
 import pytest
-
 from fixtures.definitions import map_step, single
 
 CHECK_VIOLATION = "23514"
@@ -28,9 +27,7 @@ OF_A_STARTED_RUN = [
     Breach("runs", "remaining_steps = -1", "runs_remaining_steps_is_not_negative"),
     Breach("runs", "ended_at = now()", "runs_fit_their_status"),
     Breach("runs", "status = 'completed'", "runs_fit_their_status"),
-    Breach(
-        "runs", "status = 'completed', ended_at = now()", "runs_fit_their_status"
-    ),
+    Breach("runs", "status = 'completed', ended_at = now()", "runs_fit_their_status"),
     Breach("runs", "status = 'failed', ended_at = now()", "runs_fit_their_status"),
     Breach("runs", "status = 'failed', error = '{}'", "runs_fit_their_status"),
     Breach("runs", "status = 'cancelled'", "runs_fit_their_status"),

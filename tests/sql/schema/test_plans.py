@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
-
 from fixtures.definitions import chain, map_step, single
 from fixtures.workbench import completed, failed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import completed
 
@@ -114,9 +113,7 @@ def test_a_dependent_starts_when_its_last_dependency_ends(db):
     """
     Not with the first (G 87).
     """
-    run = db.start(
-        db.make_workflow(single("a"), single("b"), single("c", "a", "b"))
-    )
+    run = db.start(db.make_workflow(single("a"), single("b"), single("c", "a", "b")))
     one, two = db.claim()
 
     db.complete(one)
@@ -131,9 +128,7 @@ def test_two_parents_that_end_in_one_batch_count_twice(db):
     """
     The dependent's count falls by two in one statement, and it starts once (M 164).
     """
-    run = db.start(
-        db.make_workflow(single("a"), single("b"), single("c", "a", "b"))
-    )
+    run = db.start(db.make_workflow(single("a"), single("b"), single("c", "a", "b")))
 
     db.report(*(completed(task) for task in db.claim()))
 
@@ -183,9 +178,7 @@ def test_an_ended_step_is_counted_once(db):
     """
     A repeated report is refused, so that no dependent starts early (L 150).
     """
-    run = db.start(
-        db.make_workflow(single("a"), single("b"), single("c", "a", "b"))
-    )
+    run = db.start(db.make_workflow(single("a"), single("b"), single("c", "a", "b")))
     task = db.claim(1)[0]
 
     db.complete(task)
@@ -215,9 +208,7 @@ def test_a_paused_run_starts_steps_but_queues_nothing(db):
     """
     What becomes ready meanwhile is parked for the resumption.
     """
-    run = db.start(
-        db.make_workflow(single("a"), single("b", "a"), map_step("m", "a"))
-    )
+    run = db.start(db.make_workflow(single("a"), single("b", "a"), map_step("m", "a")))
     task = db.claim_one()
     db.execute(
         "update singularity_workflow.runs set status = 'paused' where run_id = %s",

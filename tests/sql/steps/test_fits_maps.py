@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import by_step
 
@@ -90,7 +89,12 @@ def test_a_fixed_map_takes_anything_but_an_array_of_another_length(db):
         db.complete(task, output)
 
     assert [run.status for run in runs] == ["started", "started", "failed", "failed"]
-    assert [[t.item for t in run.tasks("m")] for run in runs] == [[0, 1], [7, 8], [], []]
+    assert [[t.item for t in run.tasks("m")] for run in runs] == [
+        [0, 1],
+        [7, 8],
+        [],
+        [],
+    ]
     assert "array of 1" in runs[2].row.error["error"]["message"]
     db.check()
 

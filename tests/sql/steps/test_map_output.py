@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import completed
 

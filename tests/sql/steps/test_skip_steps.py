@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-
 from fixtures.definitions import single
 from fixtures.workbench import completed
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import completed, of
+from psycopg.types.json import Jsonb
 
 
 def test_a_claim_starts_the_task_and_takes_its_message(db):
     """
-    Status, time, attempt and worker are those of the claim; nobody gets it twice (F 71).
+    Status, time, attempt and worker are the claim's; nobody gets it twice (F 71).
     """
     run = db.start(db.make_workflow(single("a")), {"x": 1})
 
@@ -243,7 +243,7 @@ def test_a_stale_second_message_is_dropped(db):
     body = run.messages()[0]
     db.fail(db.claim_one())
 
-    db.execute("insert into pgmq.q_swf_tasks (vt, message) values (now(), %s)", _json(body))
+    send(db, body)
 
     assert db.claim() == []
     assert run.task("a").wait_reason == "retry"
@@ -261,7 +261,7 @@ def test_a_message_of_nothing_is_dropped(db):
         "step": 0,
         "task": 0,
     }
-    db.execute("insert into pgmq.q_swf_tasks (vt, message) values (now(), %s)", _json(body))
+    send(db, body)
 
     assert db.claim() == []
     db.check()
@@ -316,7 +316,8 @@ def test_tasks_of_several_runs_in_one_batch(db):
     assert all(len(of(reply.tasks, "m")) == 6 for _ in runs)
 
 
-def _json(value):
-    from psycopg.types.json import Jsonb
-
-    return Jsonb(value)
+def send(db, body):
+    """Put a message into the queue that no function of ours has written."""
+    db.execute(
+        "insert into pgmq.q_swf_tasks (vt, message) values (now(), %s)", Jsonb(body)
+    )

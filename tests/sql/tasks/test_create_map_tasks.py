@@ -84,9 +84,7 @@ def test_a_dependent_map_is_made_in_chunks_too(db):
     """
     run = db.start(db.make_workflow(single("a"), map_step("m", "a")))
 
-    reply = db.complete(
-        db.claim_one(), list(range(1_500)), slots=2, queues=["default"]
-    )
+    reply = db.complete(db.claim_one(), list(range(1_500)), slots=2, queues=["default"])
 
     assert len(reply.tasks) == 2
     assert reply.raw["timers"] == 0
@@ -100,9 +98,7 @@ def test_the_chunks_of_a_delayed_map(db):
     """
     One timer queues them a thousand at a time when the delay is over (E 59).
     """
-    run = db.start(
-        db.make_workflow(map_step("m", start_delay=60)), list(range(2_100))
-    )
+    run = db.start(db.make_workflow(map_step("m", start_delay=60)), list(range(2_100)))
     assert set(run.task_statuses()) == {"waiting"}
     db.advance(minutes=1)
 

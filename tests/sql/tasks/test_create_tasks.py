@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from fixtures.definitions import map_step, single
 
 FAN = (single("a"), *(single(f"b{i}", "a") for i in range(4)))
@@ -83,9 +82,7 @@ def test_a_map_is_handed_over_in_part(db, slots):
     """
     run = db.start(db.make_workflow(single("a"), map_step("m", "a")))
 
-    reply = db.complete(
-        db.claim_one(), [1, 2, 3], slots=slots, queues=["default"]
-    )
+    reply = db.complete(db.claim_one(), [1, 2, 3], slots=slots, queues=["default"])
 
     handed = min(slots, 3)
     assert [task.item for task in reply.tasks] == [1, 2, 3][:handed]
@@ -97,9 +94,7 @@ def test_single_steps_and_maps_share_the_slots(db):
     """
     Together they never get more than there are.
     """
-    run = db.start(
-        db.make_workflow(single("a"), map_step("m", "a"), single("b", "a"))
-    )
+    run = db.start(db.make_workflow(single("a"), map_step("m", "a"), single("b", "a")))
 
     reply = db.complete(db.claim_one(), [1, 2, 3], slots=2, queues=["default"])
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from psycopg.types.json import Jsonb
-
 from fixtures.definitions import map_step
+from psycopg.types.json import Jsonb
 
 
 @pytest.fixture

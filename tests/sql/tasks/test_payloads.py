@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from fixtures.definitions import map_step, single
 
 VALUES = [
@@ -100,6 +99,5 @@ def test_not_even_the_spelling_changes(db, text):
         run.id,
     )
     assert stored == (text, text)
-    whole = "select singularity_workflow.run_output(run_id, workflow_id)::text "
-    output = db.value(whole + "from singularity_workflow.runs where run_id = %s", run.id)
-    assert output == f'{{ "m" : [{text}] }}'
+    results = "select singularity_workflow.run_results(array[%s::uuid])::text"
+    assert f'{{ "m" : [{text}] }}' in db.value(results, run.id)

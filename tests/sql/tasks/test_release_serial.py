@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from fixtures.definitions import map_step, single
 from fixtures.workbench import skipped
 
@@ -147,9 +146,7 @@ def test_a_run_of_which_all_is_delayed_begins_with_the_timer(db):
     """
     The due task gets the turn that nobody has.
     """
-    run = db.start(
-        db.make_workflow(map_step("m", start_delay=60)), [1, 2], serial=True
-    )
+    run = db.start(db.make_workflow(map_step("m", start_delay=60)), [1, 2], serial=True)
     db.check()
     db.advance(minutes=1)
 

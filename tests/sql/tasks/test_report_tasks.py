@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from fixtures.definitions import chain, map_step, single
 from fixtures.workbench import by_step, completed, failed, of, skipped
 
@@ -17,7 +16,11 @@ def test_a_completed_task_advances_its_run(db):
     reply = db.complete(db.claim_one(), {"x": 1})
 
     step = run.step("a")
-    assert (step.status, step.remaining_tasks, step.output) == ("completed", 0, {"x": 1})
+    assert (step.status, step.remaining_tasks, step.output) == (
+        "completed",
+        0,
+        {"x": 1},
+    )
     assert run.task("a").status == "completed"
     assert (run.step("b").status, run.step("b").remaining_deps) == ("started", 0)
     assert run.task("b").status == "queued"
@@ -37,9 +40,7 @@ def test_the_last_step_completes_the_run(db):
 
     reply = db.complete(db.claim_one(), "C", wanted=[run.id])
 
-    assert reply.ended == [
-        [str(run.id), "completed", {"b": "B", "c": "C"}, None, None]
-    ]
+    assert reply.ended == [[str(run.id), "completed", {"b": "B", "c": "C"}, None, None]]
     assert (run.status, run.row.remaining_steps) == ("completed", 0)
     db.check()
 

@@ -22,7 +22,12 @@ DEFAULTS = {
         ({"max_attempts": 5}, {}, None, {"max_attempts": 5}),
         ({}, {"max_attempts": 6}, None, {"max_attempts": 6}),
         ({"max_attempts": 5}, {"max_attempts": 6}, 7, {"max_attempts": 7}),
-        ({"max_attempts": 5}, {"retry": {"max_attempts": 6}}, None, {"max_attempts": 6}),
+        (
+            {"max_attempts": 5},
+            {"retry": {"max_attempts": 6}},
+            None,
+            {"max_attempts": 6},
+        ),
         ({"retry": None}, {"retry": None, "max_attempts": None}, None, {}),
         ({}, {"retry": {"delay": None, "jitter": False}}, None, {"jitter": False}),
     ],

@@ -64,9 +64,7 @@ def test_only_direct_dependencies_are_sent(db):
     """
     What lies further back is none of the task's business.
     """
-    run = db.start(
-        db.make_workflow(single("a"), single("b", "a"), single("c", "b"))
-    )
+    run = db.start(db.make_workflow(single("a"), single("b", "a"), single("c", "b")))
     db.complete(db.claim_one(), "a")
     db.complete(db.claim_one(), "b")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
 from fixtures.definitions import map_step, single
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from fixtures.definitions import definition, map_step, single
+
 from singularity_workflow.model.parsing import definition_from_json
 
 TRIO = [single("a"), single("b"), single("c", "a", "b")]

@@ -14,14 +14,23 @@ set search_path = ''
 as $function$
 begin
   return (
-      select json_agg(json_build_array(
-        r.run_id, r.status,
-        case when r.status = 'completed' and r.run_id = any (p_wanted)
-          then singularity_workflow.run_output(r.run_id, r.workflow_id) end,
-        r.error, r.reason))
+      select json_agg(json_build_array(r.run_id, r.status, o.output, r.error, r.reason))
       from unnest(p_run_ids) p (run_id)
       cross join lateral (
         select r.* from singularity_workflow.runs r where r.run_id = p.run_id offset 0) r
+      left join lateral (
+        -- of a completed run: its final steps' outputs by name, without the skipped ones
+        select coalesce(json_object_agg(f.name, f.output), '{}') as output
+        from (
+          select w.name, s.output
+          from singularity_workflow.workflow_steps w
+          cross join lateral (
+            select s.output from singularity_workflow.step_states s
+            where s.run_id = r.run_id and s.step_no = w.step_no and s.status = 'completed'
+            offset 0) s
+          where w.workflow_id = r.workflow_id and w.dependent_count = 0
+          order by w.step_no) f
+        ) o on r.status = 'completed' and r.run_id in (select unnest(p_wanted))
       where r.status in ('completed', 'failed', 'cancelled'));
 end;
 $function$;

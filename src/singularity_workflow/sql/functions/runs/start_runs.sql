@@ -178,7 +178,7 @@ begin
   end if;
 
   return json_build_object(
-    'runs', (select json_agg(json_build_array(x.asked, x.id, x.id = any (v_new)))
+    'runs', (select json_agg(json_build_array(x.asked, x.id, x.id in (select unnest(v_new))))
              from (select r.id, coalesce(r.asked, r.id) as asked
                    from json_to_recordset(p_requests) r (id uuid, asked uuid)) x),
     'announced', v_announced,

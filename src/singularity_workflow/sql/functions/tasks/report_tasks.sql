@@ -86,8 +86,7 @@ begin
                      and not singularity_workflow.fits_maps(r.workflow_id, x.step, x.output)
                 then 'violation' else x.outcome end as outcome,
            r.workflow_id, r.serial, w.kind, w.leads_on,
-           x.run = any (v_locked) as is_locked,
-           x.run = any (v_locked) and r.is_open and t.is_started as is_held
+           l.is_locked, l.is_locked and r.is_open and t.is_started as is_held
     from json_to_recordset(p_batch) x (
       run uuid, step smallint, task int, attempt int, outcome text, output json, error json,
       final boolean, after float8)
@@ -98,6 +97,9 @@ begin
       select w.kind, w.feeds_map, w.dependent_count > 0 as leads_on
       from singularity_workflow.workflow_steps w
       where w.workflow_id = r.workflow_id and w.step_no = x.step offset 0) w on true
+    cross join lateral (
+      -- a hashed subplan: with `= any` a large batch would compare all with all
+      select x.run in (select unnest(v_locked)) as is_locked offset 0) l
     cross join lateral (
       select exists (
         select from singularity_workflow.tasks t

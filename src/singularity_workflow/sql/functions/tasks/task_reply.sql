@@ -33,7 +33,7 @@ begin
           from (select distinct p.run_id from unnest(p_tasks) p) d
           cross join lateral (
             select r.* from singularity_workflow.runs r where r.run_id = d.run_id offset 0) r
-          where d.run_id <> all (p_known)),
+          where d.run_id not in (select unnest(p_known))),
         'outputs', (
           select json_agg(json_build_array(o.run_id, o.step_no, o.output))
           from (
