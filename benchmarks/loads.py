@@ -71,11 +71,11 @@ QUICK = Load(
     commits=300,
     cycles=60,
     singles=100,
-    lone_chains=50,
+    lone_chains=40,
     chains=300,
     runs=3_000,
     map_rounds={1_000: 3, 10_000: 3},
-    imports=7,
+    imports=5,
     new_servers=1,
     connects=3,
 )

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-__all__ = ["machine", "server_settings", "server_version", "versions"]
+__all__ = [
+    "describe_context",
+    "machine",
+    "server_settings",
+    "server_version",
+    "versions",
+]
 
 # what decides how much a commit costs, and how much memory the server has
 _SERVER_SETTINGS = (
@@ -41,6 +48,8 @@ def machine() -> dict[str, object]:
         "system": platform.system(),
         "kernel": platform.release(),
         "architecture": platform.machine(),
+        # what ran beside the benchmark when it began: figures want a quiet machine
+        "load_average": round(os.getloadavg()[0], 1),
     }
 
 
@@ -70,8 +79,19 @@ def server_settings(dsn: str) -> dict[str, str]:
             "select name, current_setting(name) from pg_settings where name = any (%s)",
             (list(_SERVER_SETTINGS),),
         ).fetchall()
-    found = dict(rows)
+    found: dict[str, str] = dict(rows)
     return {name: found[name] for name in _SERVER_SETTINGS if name in found}
+
+
+def describe_context(context: Mapping[str, Any]) -> list[str]:
+    """Return lines that say when, on what and with which versions."""
+    on, versions = context["machine"], context["versions"]
+    hardware = f"{on['cpu']}, {on['cores']} cores, {on['memory_gb']} GB"
+    return [
+        f"{context['date']}, load {on['load_average']} at the start",
+        f"{hardware}, {on['system']} {on['kernel']}",
+        ", ".join(f"{name} {number}" for name, number in versions.items()),
+    ]
 
 
 def _cpu_model() -> str:

@@ -118,7 +118,9 @@ def _startup(load: Load) -> Iterator[_Task]:
     yield from ()
 
 
-def _apart(measure: Callable[..., Measurement], dsn: str, **options: object):
+def _apart(
+    measure: Callable[..., Measurement], dsn: str, **options: object
+) -> Measurement:
     return run_apart(partial(measure, **options), dsn)
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.bars import Verdict
+from benchmarks.machine import describe_context
 from benchmarks.tables import to_markdown, to_text
 
 __all__ = ["Report", "spread"]
 
-_HEADER = ("", "figure", "rounds", "ratio", "bar", "")
+_HEADER = ("row", "figure", "rounds", "ratio", "bar", "verdict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ _ROWS = (
         "{chains_steps_per_s_2p:,.0f} steps/s",
     ),
     _Row(
-        "    plain functions, 1 process",
+        "(b) plain functions, 1 process",
         "chains_sync_steps_per_s_1p",
         "{chains_sync_steps_per_s_1p:,.0f} steps/s",
     ),
@@ -75,9 +76,9 @@ _ROWS = (
         "map100k_s",
         "{map100k_s:.2f} s, {map100k_tasks_per_s:,.0f} tasks/s",
     ),
-    _Row("    its peak memory", "map100k_peak_mb", "{map100k_peak_mb:.0f} MB"),
+    _Row("(d) map of 100,000, memory", "map100k_peak_mb", "{map100k_peak_mb:.0f} MB"),
     _Row(
-        "    plain function, 10,000",
+        "(d) plain function, 10,000",
         "map10k_sync_tasks_per_s",
         "{map10k_sync_s:.2f} s, {map10k_sync_tasks_per_s:,.0f} tasks/s",
     ),
@@ -110,14 +111,12 @@ class Report:
 
     def to_text(self) -> str:
         """Return what is printed."""
-        return f"{self._heading()}\n\n{to_text(_HEADER, self._cells())}"
+        return "\n".join([*self._heading(), "", to_text(_HEADER, self._cells())])
 
     def to_markdown(self) -> str:
         """Return what stands in the documentation."""
-        cells = [
-            [cell.strip() or " " for cell in row] for row in (_HEADER, *self._cells())
-        ]
-        return f"{self._heading()}\n\n{to_markdown(cells[0], cells[1:])}"
+        heading = [f"- {line}" for line in self._heading()]
+        return "\n".join([*heading, "", to_markdown(_HEADER, self._cells())])
 
     def to_json(self) -> dict[str, Any]:
         """Return everything, the figures at the top level."""
@@ -144,18 +143,13 @@ class Report:
                 rows.append([row.label, "", "", "", str(verdict.bar), str(verdict)])
         return rows
 
-    def _heading(self) -> str:
-        machine, versions = self.context["machine"], self.context["versions"]
-        settings = self.context["settings"]
-        server = ", ".join(f"{k} {v}" for k, v in settings["server"].items())
-        return (
-            f"{self.context['date']} · {machine['cpu']}, {machine['cores']} cores, "
-            f"{machine['memory_gb']} GB · {machine['system']} {machine['kernel']}\n"
-            f"PostgreSQL {versions['postgresql']} · Python {versions['python']} · "
-            f"psycopg {versions['psycopg']} · "
-            f"singularity-workflow {versions['singularity-workflow']}\n"
-            f"{server}; {settings['load']} load"
-        )
+    def _heading(self) -> list[str]:
+        server = self.context["settings"]["server"]
+        return [
+            *describe_context(self.context),
+            ", ".join(f"{name} {value}" for name, value in server.items()),
+            f"{self.context['settings']['load']} load, medians over the rounds",
+        ]
 
 
 def spread(samples: list[float]) -> str:

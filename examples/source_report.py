@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -202,14 +203,9 @@ class Progress:
         if not (self._is_terminal or is_last or now - self._shown > 1):
             return
         self._shown = now
-        step = next(step for step in run["steps"] if step["name"] == "read_file")
-        count = step["initial_tasks"]
-        if count is None:
-            line = "find_files ..."
-        else:
-            done = count - step["remaining_tasks"]
-            rate = done / (now - self._started)
-            line = f"read_file {bar(done, count)} {done:,} of {count:,}, {rate:,.0f}/s"
+        done, known = run["completed_tasks"], run["total_tasks"]
+        rate = done / (now - self._started)
+        line = f"tasks {bar(done, known)} {done:,} of {known:,}, {rate:,.0f} a second"
         if self._is_terminal:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r  {line}"[:width].ljust(width), end="\n" if is_last else "")
@@ -218,8 +214,8 @@ class Progress:
             print(f"  {line}", flush=True)
 
 
-def bar(done: int, count: int, width: int = 30) -> str:
-    filled = width * done // count if count else width
+def bar(done: int, known: int, width: int = 30) -> str:
+    filled = width * done // max(known, 1)
     return "█" * filled + "░" * (width - filled)
 
 
@@ -228,7 +224,8 @@ def bar(done: int, count: int, width: int = 30) -> str:
 
 def main() -> int:
     folders = read_folders()
-    sys.stdout.reconfigure(errors="replace")  # for terminals that know no blocks
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # some terminals know no blocks
     print("A durable workflow over real source, on a real PostgreSQL:")
     print("find_files -> read_file (one task per file) -> merge -> report\n")
     try:

@@ -98,7 +98,9 @@ def measure(dsn: str, options: argparse.Namespace) -> dict[str, Any]:
         settings["dbos"] = dbos_chains.settings(load)
     if "ours" in options.only:
         say("singularity-workflow")
-        add_ours(report, ours.measured_rows(options.python, dsn, is_quick=options.quick))
+        add_ours(
+            report, ours.measured_rows(options.python, dsn, is_quick=options.quick)
+        )
     if "pgqueuer" in options.only:
         jobs = pgqueuer_load(options)
         say("PgQueuer")
@@ -111,7 +113,9 @@ def add_ours(report: dict[str, Any], rows: dict[str, Any]) -> None:
     """Put our figures beside the peers', and what they were taken with."""
     report |= {name: value for name, value in rows.items() if isinstance(value, float)}
     report["settings"]["singularity-workflow"] = rows["settings"]
-    report["versions"]["singularity-workflow"] = rows["versions"]["singularity-workflow"]
+    report["versions"]["singularity-workflow"] = rows["versions"][
+        "singularity-workflow"
+    ]
 
 
 def dbos_load(options: argparse.Namespace) -> DbosLoad:
@@ -127,7 +131,7 @@ def dbos_load(options: argparse.Namespace) -> DbosLoad:
 
 def pgqueuer_load(options: argparse.Namespace) -> PgqueuerLoad:
     """Size the PgQueuer rounds."""
-    jobs = 1_000 if options.quick else 10_000
+    jobs = 3_000 if options.quick else 10_000
     return PgqueuerLoad(jobs=jobs, rounds=options.rounds)
 
 

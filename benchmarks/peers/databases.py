@@ -1,4 +1,6 @@
-"""A throw-away database for each peer, and its address in the form every driver reads."""
+"""
+A throw-away database for each peer, and its address in the form every driver reads.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,16 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-# Asked for by libpq (DBOS, through SQLAlchemy) and by asyncpg (PgQueuer) under one name.
+# what libpq (DBOS, through SQLAlchemy) and asyncpg (PgQueuer) call by one name
 SHARED_OPTIONS = ("host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey")
-
-# Reported with the figures, which mean little without them.
-SERVER_SETTINGS = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
 
 
 def database_url(dsn: str, database: str) -> str:
-    """Address ``database`` on the server of ``dsn`` as a URL.
+    """
+    Address *database* on the server of *dsn* as a URL.
 
-    ``dsn`` may be a URL or ``key=value`` pairs.  The host goes into the query part,
-    where a unix socket's folder and a host name are read alike.
+    *dsn* may be a URL or `key=value` pairs. The host goes into the query part, where
+    a unix socket's folder and a host name are read alike.
     """
     parts = {
         key: str(value)
@@ -40,30 +40,16 @@ def database_url(dsn: str, database: str) -> str:
 
 @contextmanager
 def temporary_database(dsn: str, label: str) -> Iterator[str]:
-    """Create an empty database on the server of ``dsn``, yield its URL, drop it at the end."""
+    """Create an empty database on the server of *dsn*, yield its URL, drop it."""
     name = f"bench_peers_{label}_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(dsn, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     try:
         yield database_url(dsn, name)
     finally:
         with psycopg.connect(dsn, autocommit=True) as admin:
             admin.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+                sql.SQL("drop database if exists {} with (force)").format(
                     sql.Identifier(name)
                 )
             )
-
-
-def server_settings(dsn: str) -> dict[str, str]:
-    """Read the server's version and the settings that decide what a commit costs."""
-    with psycopg.connect(dsn) as connection:
-        rows = [
-            connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
-            for name in SERVER_SETTINGS
-        ]
-    return {
-        name: str(row[0])
-        for name, row in zip(SERVER_SETTINGS, rows, strict=True)
-        if row is not None
-    }

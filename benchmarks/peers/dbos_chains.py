@@ -1,25 +1,26 @@
-"""DBOS: durable workflows of no-op async steps, in one process.
+"""
+DBOS: durable workflows of no-op async steps, in one process.
 
 What is measured, per round:
 
-* ``steps_per_s`` -- ``chains`` workflows of ten steps each, all awaited at once; every
-  step is a coroutine that returns its argument plus one, so a step costs DBOS's own
-  work and nothing else.  Steps finished, divided by the time from the first start to
-  the last result.
-* ``single_runs_per_s`` -- the same with ``runs`` workflows of one step.
-* ``chain10_ms`` -- the median time of one ten-step chain with nothing else running,
-  over ``latency_chains`` chains run one after the other.
+    steps_per_s        `chains` workflows of ten steps each, all awaited at once; every
+                       step is a coroutine that returns its argument plus one. Steps
+                       finished, divided by the time from the first start to the last
+                       result
+    single_runs_per_s  the same with `runs` workflows of one step
+    chain10_ms         the median time of one ten-step chain with nothing else running,
+                       over `latency_chains` chains, one after the other
 
 Every result is checked, and at the end the system database must hold every workflow
 as finished and every step's output: the time bought durable work.
 
-Settings.  DBOS's documented defaults, for they are what it recommends: PostgreSQL as
+Settings: DBOS's documented defaults, for they are what it recommends. PostgreSQL as
 system database, its pool of 20 connections, a thread pool without a bound (its
 maintainers made it so on purpose: a bound can deadlock), coroutines for workflows and
-steps, on asyncio's own loop.  No OTLP export, no Conductor, warnings only in the log.
+steps, on asyncio's own loop. No OTLP export, no Conductor, warnings only in the log.
 Single short trials, on a machine that was not always quiet, found nothing clearly
 faster among: pools of 10 and 50, 20 threads, a limit on the chains in flight, plain
-(threaded) workflows, uvloop, no ``pool_pre_ping``.  A profile showed one process busy
+(threaded) workflows, uvloop, no `pool_pre_ping`. A profile showed one process busy
 with Python (per step four SQLAlchemy statements and two thread hand-overs) rather than
 waiting for PostgreSQL; more processes, which are not measured here, may do more.
 """
@@ -66,7 +67,7 @@ async def increment(value: int) -> int:
 
 @DBOS.workflow()
 async def chain(steps: int) -> int:
-    """Run ``steps`` steps, each on the result of the one before."""
+    """Run *steps* steps, each on the result of the one before."""
     value = 0
     for _ in range(steps):
         value = await increment(value)
@@ -86,7 +87,7 @@ def configuration(url: str) -> DBOSConfig:
 
 
 async def timed_workflows(count: int, steps: int) -> float:
-    """Run ``count`` workflows of ``steps`` steps at once; the seconds until the last result."""
+    """Run *count* workflows of *steps* steps at once; the seconds that it took."""
     started = time.perf_counter()
     results = await asyncio.gather(*(chain(steps) for _ in range(count)))
     elapsed = time.perf_counter() - started
@@ -96,7 +97,7 @@ async def timed_workflows(count: int, steps: int) -> float:
 
 
 async def median_latency(count: int) -> float:
-    """Run ``count`` ten-step chains one after the other; the median seconds of one."""
+    """Run *count* ten-step chains one after the other; the median seconds of one."""
     return statistics.median(
         [await timed_workflows(1, CHAIN_STEPS) for _ in range(count)]
     )
@@ -115,14 +116,15 @@ async def measured_round(load: DbosLoad) -> DbosFigures:
 
 
 def check_recorded(url: str, load: DbosLoad) -> None:
-    """Fail unless the database holds every workflow as finished and every step's output."""
+    """Fail unless all workflows are stored as finished, with all steps' outputs."""
     long_chains = WARM_UP_CHAINS + load.rounds * (load.chains + load.latency_chains)
     singles = load.rounds * load.runs
     expected = (long_chains + singles, long_chains * CHAIN_STEPS + singles)
     with psycopg.connect(url) as connection:
         recorded = connection.execute(
-            "SELECT (SELECT count(*) FROM dbos.workflow_status WHERE status = 'SUCCESS'),"
-            " (SELECT count(*) FROM dbos.operation_outputs)"
+            "select"
+            " (select count(*) from dbos.workflow_status where status = 'SUCCESS'),"
+            " (select count(*) from dbos.operation_outputs)"
         ).fetchone()
     if recorded != expected:
         raise RuntimeError(
@@ -131,7 +133,7 @@ def check_recorded(url: str, load: DbosLoad) -> None:
 
 
 async def measured_rounds(url: str, load: DbosLoad) -> list[DbosFigures]:
-    """Launch DBOS on ``url``, warm it up and run the rounds."""
+    """Launch DBOS on *url*, warm it up and run the rounds."""
     DBOS(config=configuration(url))
     DBOS.launch()
     try:
@@ -142,7 +144,7 @@ async def measured_rounds(url: str, load: DbosLoad) -> list[DbosFigures]:
 
 
 def measure(url: str, load: DbosLoad) -> DbosFigures:
-    """Run the whole measurement in the empty database at ``url``."""
+    """Run the whole measurement in the empty database at *url*."""
     rounds = asyncio.run(measured_rounds(url, load))
     check_recorded(url, load)
     return DbosFigures(

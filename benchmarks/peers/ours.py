@@ -56,7 +56,7 @@ def measured_rows(python: Path, dsn: str, *, is_quick: bool) -> dict[str, Any]:
     """Run the rows of ours that a peer has too; what they write as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "ours.json"
-        command = [python, "-m", "benchmarks", "--dsn", dsn, "--json", file]
+        command = [str(python), "-m", "benchmarks", "--dsn", dsn, "--json", str(file)]
         quick = ["--quick"] if is_quick else []
         subprocess.run(
             [*command, *quick, "--only", *ROWS],

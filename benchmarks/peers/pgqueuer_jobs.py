@@ -1,22 +1,23 @@
-"""PgQueuer: bare no-op jobs, put in with one bulk call and drained by one process.
+"""
+PgQueuer: bare no-op jobs, put in with one bulk call and drained by one process.
 
 What is measured, per round:
 
-* ``jobs_per_s`` -- ``jobs`` divided by the time from the start of the bulk enqueue to
-  the last job done.
-* ``drain_jobs_per_s`` -- the same, from the start of the worker (the jobs are already
-  there) to the last job done.
+    jobs_per_s        `jobs` divided by the time from the start of the bulk enqueue to
+                      the last job done
+    drain_jobs_per_s  the same, from the start of the worker (the jobs are already
+                      there) to the last job done
 
 A job counts as done when PgQueuer has moved it out of the queue into its log in a
-committed statement, not when the handler returned: that is what outlives a crash.  The
+committed statement, not when the handler returned: that is what outlives a crash. The
 moment is taken right behind PgQueuer's own batched write, so neither a poll interval
 nor the worker's shutdown is charged to it.
 
 Settings, after PgQueuer's tuning guide: the asyncpg driver (the guide's faster one) on
 a pool of 5 to 20 connections, uvloop (what PgQueuer's own command line runs on), a
 batch size well above the default of 10 since the jobs are short, no limit on concurrent
-tasks (its default), the recommended autovacuum settings, and the default ``durable``
-tables (logged, so that a crash loses nothing).  Batches of 100, 250, 500 and 1000 were
+tasks (its default), the recommended autovacuum settings, and the default `durable`
+tables (logged, so that a crash loses nothing). Batches of 100, 250, 500 and 1000 were
 tried on a pool and on a single connection: the pool won, and from 500 on a larger batch
 brought nothing beyond the noise.
 """
@@ -60,7 +61,7 @@ class PgqueuerFigures:
 
 @dataclass
 class Tally:
-    """How many jobs one drain ran and finished, and when the latest one was written down."""
+    """How many jobs a drain ran and finished, and when the last was written down."""
 
     ran: int = 0
     finished: int = 0
@@ -68,10 +69,10 @@ class Tally:
 
 
 class WatchedQueries(Queries):
-    """PgQueuer's queries, with a look at the clock after each batch of finished jobs."""
+    """PgQueuer's queries, with a look at the clock after each batch of jobs."""
 
     def __init__(self, driver: AsyncpgPoolDriver, tally: Tally) -> None:
-        """Count into ``tally``."""
+        """Count into *tally*."""
         super().__init__(driver)
         self.tally = tally
 
@@ -87,7 +88,7 @@ class WatchedQueries(Queries):
 
 
 async def enqueue(driver: AsyncpgPoolDriver, jobs: int) -> None:
-    """Put ``jobs`` jobs without payload into the queue, in one statement."""
+    """Put *jobs* jobs without payload into the queue, in one statement."""
     await Queries(driver).enqueue([ENTRYPOINT] * jobs, [None] * jobs, [0] * jobs)
 
 
@@ -105,7 +106,7 @@ async def drain(driver: AsyncpgPoolDriver) -> Tally:
 
 
 async def measured_round(pool: asyncpg.Pool, jobs: int) -> PgqueuerFigures:
-    """Enqueue and drain ``jobs`` jobs once."""
+    """Enqueue and drain *jobs* jobs once."""
     driver = AsyncpgPoolDriver(pool)
     enqueue_started = time.perf_counter()
     await enqueue(driver, jobs)
@@ -122,7 +123,7 @@ async def measured_round(pool: asyncpg.Pool, jobs: int) -> PgqueuerFigures:
 
 
 async def measured_rounds(url: str, load: PgqueuerLoad) -> list[PgqueuerFigures]:
-    """Install PgQueuer at ``url``, warm it up and run the rounds."""
+    """Install PgQueuer at *url*, warm it up and run the rounds."""
     async with asyncpg.create_pool(
         url, min_size=POOL_MIN_SIZE, max_size=POOL_MAX_SIZE
     ) as pool:
@@ -134,7 +135,7 @@ async def measured_rounds(url: str, load: PgqueuerLoad) -> list[PgqueuerFigures]
 
 
 def measure(url: str, load: PgqueuerLoad) -> PgqueuerFigures:
-    """Run the whole measurement in the empty database at ``url``."""
+    """Run the whole measurement in the empty database at *url*."""
     rounds = uvloop.run(measured_rounds(url, load))
     return PgqueuerFigures(
         jobs_per_s=statistics.median(one.jobs_per_s for one in rounds),

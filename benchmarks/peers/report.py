@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.bars import PEER_BARS, judge
+from benchmarks.machine import describe_context
 from benchmarks.tables import to_markdown, to_text
 
 __all__ = ["comparison_markdown", "comparison_text", "judgement"]
 
-_HEADER = ("", "ours", "DBOS", "PgQueuer", "ratio", "bar", "")
+_HEADER = ("work", "ours", "DBOS", "PgQueuer", "ratio", "bar", "verdict")
 
 # label, unit, and the names of the figures: ours, DBOS's, PgQueuer's
 _ROWS = (
@@ -31,20 +32,19 @@ _ROWS = (
         "dbos_single_runs_per_s",
         "pgqueuer_jobs_per_s",
     ),
-    ("    without the enqueueing", "/s", "", "", "pgqueuer_drain_jobs_per_s"),
+    ("jobs, without the enqueueing", "/s", "", "", "pgqueuer_drain_jobs_per_s"),
 )
 
 
 def comparison_text(report: Mapping[str, Any]) -> str:
     """Return what is printed."""
-    return f"{_heading(report)}\n\n{to_text(_HEADER, _cells(report))}"
+    return "\n".join([*_heading(report), "", to_text(_HEADER, _cells(report))])
 
 
 def comparison_markdown(report: Mapping[str, Any]) -> str:
     """Return what stands in the documentation."""
-    rows = [[cell.strip() or " " for cell in row] for row in _cells(report)]
-    header = [cell or " " for cell in _HEADER]
-    return f"{_heading(report)}\n\n{to_markdown(header, rows)}"
+    heading = [f"- {line}" for line in _heading(report)]
+    return "\n".join([*heading, "", to_markdown(_HEADER, _cells(report))])
 
 
 def judgement(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,15 +77,27 @@ def _cells(report: Mapping[str, Any]) -> list[list[str]]:
 def _figure(report: Mapping[str, Any], name: str, unit: str) -> str:
     if name not in report:
         return ""
-    return f"{report[name]:,.2f} {unit}" if unit == "ms" else f"{report[name]:,.0f} {unit}"
-
-
-def _heading(report: Mapping[str, Any]) -> str:
-    machine, versions = report["machine"], report["versions"]
     return (
-        f"{report['date']} · {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['memory_gb']} GB · {machine['system']} {machine['kernel']}\n"
-        f"PostgreSQL {versions['postgresql']} · Python {versions['python']} · "
-        f"dbos {versions['dbos']} · pgqueuer {versions['pgqueuer']} · "
-        f"singularity-workflow {versions.get('singularity-workflow', 'not measured')}"
+        f"{report[name]:,.2f} {unit}" if unit == "ms" else f"{report[name]:,.0f} {unit}"
     )
+
+
+def _heading(report: Mapping[str, Any]) -> list[str]:
+    settings = report["settings"]
+    return [
+        *describe_context(report),
+        f"{settings['load']} load: {_loads(settings)}",
+    ]
+
+
+def _loads(settings: Mapping[str, Any]) -> str:
+    found = []
+    if ours := settings.get("singularity-workflow"):
+        found.append(
+            f"ours {ours['loads']['chains']} chains, {ours['loads']['runs']} runs"
+        )
+    if dbos := settings.get("dbos"):
+        found.append(f"DBOS {dbos['chains']} chains, {dbos['single_runs']} runs")
+    if jobs := settings.get("pgqueuer"):
+        found.append(f"PgQueuer {jobs['jobs']} jobs")
+    return "; ".join(found)

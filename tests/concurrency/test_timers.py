@@ -7,11 +7,11 @@ from fixtures.definitions import single
 
 
 @pytest.fixture
-def run(sessions):
+def run(sessions, clock):
     """A run whose task is due after its delay."""
     db = sessions.monitor
     run = db.start(db.make_workflow(single("a", start_delay=60)))
-    db.execute("update testing.clock set shift = interval '1 min'")
+    clock.advance(minutes=1)
     return run
 
 

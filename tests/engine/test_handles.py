@@ -433,25 +433,6 @@ def test_closing_the_engine_ends_the_wait(dsn):
         assert "recover" in error.hint
 
 
-def test_start_many_starts_a_run_for_each_input(dsn):
-    """
-    In the order of the inputs; all inputs are checked first.
-    """
-
-    async def main():
-        flow = single(lambda view: view * 2)
-        async with AsyncEngine(dsn) as engine:
-            handles = await engine.start_many(flow, range(1200), tags=iter("ab"))
-            results = [await handle.result() for handle in handles]
-            none = await engine.start_many(flow, [])
-            return results, none, (await handles[7].status())[1]["tags"]
-
-    results, none, tags = run(main)
-    assert results == [{"step": 2 * n} for n in range(1200)]
-    assert none == []
-    assert tags == ("a", "b")
-
-
 def test_an_interrupt_cancels_the_run_of_a_blocking_call(dsn, sql):
     """
     Ctrl-C in `Engine.execute`: the program ends soon, and its run is cancelled.

@@ -411,3 +411,35 @@ def test_large_shared_inputs_are_sent_once(engine):
 
     given = {"items": list(range(100)), "big": "x" * 1_000_000}
     assert engine.execute(flow, given) == {"each": [1_000_000 + n for n in range(100)]}
+
+
+def test_several_root_maps_share_the_array(engine):
+    """
+    Each has all its elements (E 62, E 63).
+    """
+    flow = square_items()
+    flow.map(name="texts")(lambda item: f"{item}")
+    flow.map(name="after", over="texts")(lambda item: f"<{item}>")
+
+    assert engine.execute(flow, [1, 2]) == {
+        "squares": [1, 4],
+        "after": ["<1>", "<2>"],
+    }
+
+
+def test_a_consumer_gets_arrays_of_different_lengths(engine):
+    """
+    And plain values beside them (H 104, H 105).
+    """
+    flow = make_workflow()
+    flow.step(name="few")(lambda: [1])
+    flow.step(name="many")(lambda: [1, 2, 3])
+    flow.map(name="a", over="few")(lambda item: item)
+    flow.map(name="b", over="many")(lambda item: -item)
+    flow.step(name="plain")(lambda: "plain")
+
+    @flow.step
+    async def joined(a, b, plain):
+        return [a, b, plain]
+
+    assert engine.execute(flow) == {"joined": [[1], [-1, -2, -3], "plain"]}

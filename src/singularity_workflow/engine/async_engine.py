@@ -307,7 +307,7 @@ class AsyncEngine:
             A handle for each input, in their order.
 
         Raises:
-            InvalidInput: An input does not fit; no run was started.
+            InvalidInput: An input does not fit; no run goes on.
         """
         session = self._opened
         requests = await self._requests(
@@ -353,7 +353,7 @@ class AsyncEngine:
             A result, as of `execute`, for each input, in their order.
 
         Raises:
-            InvalidInput: An input does not fit; no run was started.
+            InvalidInput: An input does not fit; no run goes on.
             RunFailed: A run failed, and *return_exceptions* is False.
 
         Cancelling the call cancels the runs that have not ended.

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from singularity_workflow.errors import DefinitionError, WorkflowNotFound
 from singularity_workflow.model.compiled import CompiledWorkflow
+from singularity_workflow.model.definition import Definition
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.worker.catalog import Catalog
@@ -110,6 +111,7 @@ class Registry:
             definition = workflow.definition
             if known and known.compiled.definition is definition and not force:
                 return known
+            _refuse_conditions(definition)
             compiled = workflow.compile(self._resources)
             data = await self._store.register_workflow(
                 compiled.definition.to_json(), force=force
@@ -162,3 +164,14 @@ class Registry:
                 hint=did_you_mean(name, self._workflows)
                 or "Register it first: engine.register(workflow).",
             ) from None
+
+
+def _refuse_conditions(definition: Definition) -> None:
+    """Refuse what this version can define and not yet carry out."""
+    for step in definition.steps:
+        if step.options.when is not None or step.options.when_not is not None:
+            raise DefinitionError(
+                f"step {step.name!r} of workflow {definition.name!r} has a condition, "
+                "which this version does not evaluate yet",
+                hint="Raise Skip() in the step instead.",
+            )

@@ -79,7 +79,17 @@ class Session:
             starter = self._starter
         if len(requests) == 1:
             return [await starter.start(requests[0])]
-        return await asyncio.gather(*[starter.start(one) for one in requests])
+        for request in requests:
+            request.call = requests[0].run_id
+        answers = await asyncio.gather(
+            *[starter.start(one) for one in requests], return_exceptions=True
+        )
+        started = [one for one in answers if isinstance(one, UUID)]
+        for error in answers:
+            if isinstance(error, BaseException):
+                await self._cancel_all(started, "another run of its call was refused")
+                raise error
+        return started
 
     async def start_on(
         self, connection: object, request: StartRequest, execution: Execution
@@ -111,12 +121,11 @@ class Session:
     async def cancel_abandoned(self, starting: asyncio.Future[list[UUID]]) -> None:
         """Cancel the runs of an `execute` that nobody waits for any more."""
         with contextlib.suppress(SingularityError):
-            run_ids = await starting
-            for first in range(0, len(run_ids), _CANCELLED_AT_ONCE):
-                await self.cancel(
-                    run_ids[first : first + _CANCELLED_AT_ONCE],
-                    "the call of execute was cancelled",
-                )
+            await self._cancel_all(await starting, "the call of execute was cancelled")
+
+    async def _cancel_all(self, run_ids: Sequence[UUID], reason: str) -> None:
+        for first in range(0, len(run_ids), _CANCELLED_AT_ONCE):
+            await self.cancel(run_ids[first : first + _CANCELLED_AT_ONCE], reason)
 
     async def recover(self, workflows: Sequence[object], *, wait: bool) -> list[UUID]:
         """Adopt the local runs of owners that are gone."""

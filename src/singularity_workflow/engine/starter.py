@@ -58,6 +58,7 @@ class StartRequest:
         timeout: How long it may take, None: as the workflow says.
         tags: To find it by.
         idempotency_key: A second request with the same key is the first one's run.
+        call: Requests of one call are refused together.
     """
 
     run_id: UUID
@@ -70,6 +71,7 @@ class StartRequest:
     timeout: timedelta | None = None
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
+    call: UUID | None = None
 
     def to_item(self) -> dict[str, object]:
         """Return the request as `start_runs` takes it."""
@@ -170,15 +172,16 @@ class Starter:
                 raise
 
     async def _start_batch(self, batch: Sequence[_Waiting]) -> None:
-        """Start all, or find out which one is to blame and start the others."""
+        """Start all, or find out which call is to blame and start the others."""
         if not batch:
             return
         try:
             started = await self._call([request for request, _ in batch])
         except (SingularityError, BatchRejected) as error:
-            if len(batch) > 1 and not isinstance(error, ConnectionFailed):
-                for one in batch:
-                    await self._start_batch([one])
+            calls = _by_call(batch)
+            if len(calls) > 1 and not isinstance(error, ConnectionFailed):
+                for one in calls:
+                    await self._start_batch(one)
                 return
             _fail(batch, error)
         except Exception as error:
@@ -242,6 +245,13 @@ class Starter:
             dispatcher.unreserve(slots)
             dispatcher.memory.unpin_runs(ids)
         return answers
+
+
+def _by_call(batch: Sequence[_Waiting]) -> list[list[_Waiting]]:
+    calls: dict[object, list[_Waiting]] = {}
+    for one in batch:
+        calls.setdefault(one[0].call or one[0].run_id, []).append(one)
+    return list(calls.values())
 
 
 def _closed() -> ConfigurationError:

@@ -71,9 +71,9 @@ class Binding:
         self,
         sources: Collection[tuple[str, _Source]],
         *,
-        needs_resources: frozenset[str] = frozenset(),
-        reads: frozenset[str] = frozenset(),
-        reads_run_input: bool = False,
+        needs_resources: frozenset[str],
+        reads: frozenset[str],
+        reads_run_input: bool,
         takes_context: bool = False,
     ) -> None:
         self._sources = tuple(sources)
@@ -112,7 +112,6 @@ def compile_binding(
     depends_on: Collection[str],
     all_step_names: Collection[str] = (),
     resources: Collection[str] = (),
-    is_root: bool | None = None,
     signature: Signature | None = None,
     adapters: Adapters | None = None,
     pointer: str = "",
@@ -127,7 +126,6 @@ def compile_binding(
         depends_on: Names of its dependencies.
         all_step_names: Names of all steps of the workflow.
         resources: Names of the resources that will be there.
-        is_root: Whether it has no dependencies; by default as *depends_on* says.
         signature: What `read_signature` returned for *function*, if at hand.
         adapters: Where built type adapters are kept.
         pointer: Where the step stands in the definition.
@@ -142,7 +140,7 @@ def compile_binding(
     issues = _find_issues(roles, step, all_step_names, resources, pointer)
     compiler = _Compiler(
         step=step,
-        is_root=not depends_on if is_root is None else is_root,
+        is_root=not depends_on,
         adapters=adapters or Adapters(),
     )
     sources: list[tuple[str, _Source]] = []

@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from singularity_workflow.errors import ConnectionFailed
-from singularity_workflow.store.connections import connect, is_lost, translated_errors
+from singularity_workflow.store.connections import (
+    connect,
+    cut_after,
+    is_lost,
+    translated_errors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,22 +72,17 @@ class Channel:
             BatchRejected: The server refused the data; nothing took effect.
         """
         async with self._lock:
-            try:
-                with translated_errors():
-                    async with asyncio.timeout(self._timeout):
-                        return await self._call(query, parameters)
-            except TimeoutError:
-                raise ConnectionFailed(
-                    f"PostgreSQL has not answered within {self._timeout:g} s"
-                ) from None
+            with translated_errors():
+                return await self._call(query, parameters)
 
     async def _call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
         races = 0
         while True:
             connection = await self._open()
             try:
-                cursor = await connection.execute(query, parameters, prepare=True)
-                row = await cursor.fetchone()
+                with cut_after(connection, self._timeout):
+                    cursor = await connection.execute(query, parameters, prepare=True)
+                    row = await cursor.fetchone()
                 return row[0] if row else None
             except psycopg.Error as error:
                 if is_lost(error):
@@ -102,7 +102,13 @@ class Channel:
 
     async def _open(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = await connect(self._dsn)
+            try:
+                async with asyncio.timeout(self._timeout):
+                    self._connection = await connect(self._dsn)
+            except TimeoutError:
+                raise ConnectionFailed(
+                    f"PostgreSQL has not answered within {self._timeout:g} s"
+                ) from None
         return self._connection
 
     async def _drop(self) -> None:

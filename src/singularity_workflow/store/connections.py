@@ -147,6 +147,38 @@ def is_lost(error: psycopg.Error) -> bool:
 
 
 @contextmanager
+def cut_after(
+    connection: psycopg.AsyncConnection[Any], seconds: float
+) -> Iterator[None]:
+    """
+    Break *connection* if the block takes longer, so that what waits for it fails.
+
+    A network that swallows packets reports no error. To cancel the call would not do:
+    psycopg then asks the server to cancel the query and waits for its answer.
+    """
+    loop = asyncio.get_running_loop()
+    cutting = loop.call_later(seconds, _shut_down, connection)
+    try:
+        yield
+    except psycopg.Error as error:
+        if cutting.when() > loop.time():
+            raise
+        raise ConnectionFailed(
+            f"PostgreSQL has not answered within {seconds:g} s"
+        ) from error
+    finally:
+        cutting.cancel()
+
+
+def _shut_down(connection: psycopg.AsyncConnection[Any]) -> None:
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as end,
+    ):
+        end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn database errors into the library's, keeping the original as the cause."""
     try:

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 _LARGEST_BATCH: Final = 500
 _SMALLEST_TO_SPLIT: Final = 32
 _DEFERRALS_BEFORE_WAITING: Final = 3
-_IDLE_POLL: Final = 2.5
+_IDLE_POLL: Final = 4.0
 _FIRST_POLL: Final = 0.02
 _LAST_POLL: Final = 1.0
 """Without hints: from the pace of a busy queue to that of an idle one."""
@@ -318,9 +318,12 @@ class Dispatcher:
                 logger.warning("the database is away: %s", error.message)
             self.note_lost_call()
             await self._back_off()
-        except Exception:
+        except Exception as error:
             # whatever it is, the worker must not die of it with its tasks
-            logger.exception("reporting tasks failed, trying again")
+            if not self._backoff:
+                logger.exception("reporting tasks failed, trying again")
+            else:
+                logger.debug("reporting tasks failed again: %s", error)
             await self._back_off()
         else:
             if self._backoff:

@@ -156,8 +156,9 @@ class Waiters:
             self._ask(run_id, again=True)
 
     def ask_about(self, run_ids: Iterable[str]) -> None:
-        """Ask the database about those of the runs that somebody waits for."""
+        """Ask about those of the runs that somebody waits for: others ended them."""
         for run_id in run_ids:
+            self._ours.discard(run_id)
             if run_id in self._futures:
                 self._ask(run_id, again=False)
 

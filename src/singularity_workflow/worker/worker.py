@@ -34,7 +34,7 @@ __all__ = ["TaskWorker", "local_queue"]
 
 logger = logging.getLogger(__name__)
 
-ADOPTION_PAUSE: Final = 5.0
+ADOPTION_PAUSE: Final = 10.0
 _PAUSE_WHEN_AWAY: Final = 0.5
 
 

@@ -116,6 +116,15 @@ def test_the_context_comes_first(context, parameter):
     assert list(arguments.values()) == [context]
 
 
+@pytest.mark.parametrize("annotation", ["list[Context]", "dict[str, Context]"])
+def test_a_type_that_only_mentions_the_context_is_not_the_context(annotation):
+    """
+    There is no list of contexts, so that a parameter of that type cannot be checked.
+    """
+    with pytest.raises(DefinitionError, match="cannot be checked against"):
+        mapped(function_of(f"left: {annotation}"), depends_on=[])
+
+
 def test_a_subclass_of_the_context_is_the_context(context):
     """
     A parameter annotated with a subclass is meant for the context as well.
@@ -201,6 +210,7 @@ def test_two_remaining_parameters_are_an_error():
         single(function_of("ctx", "left", "right", "dep"), depends_on=["dep"])
 
     assert "'left', 'right'" in str(caught.value)
+    assert "take the merged view as 'input'" in caught.value.hint
     assert [one.code for one in caught.value.issues] == ["unbound_parameters"]
 
 
@@ -289,8 +299,8 @@ def test_a_skipped_dependency_leaves_the_default(context):
     """
     A parameter with a default keeps it when its dependency was skipped.
     """
-    function = function_of("dep: int = 5", "gone=6")
-    binding = single(function, depends_on=["dep", "gone"])
+    function = function_of("dep: int = 5", "gone=6", "lost: int = 7")
+    binding = single(function, depends_on=["dep", "gone", "lost"])
 
     arguments = bind(binding, context, outputs={"dep": 1})
 

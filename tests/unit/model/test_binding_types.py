@@ -201,6 +201,16 @@ def test_an_annotated_input_validates_the_merged_view(context):
     assert arguments["input"] == View(order=1, price=[2])
 
 
+@pytest.mark.parametrize(
+    ("annotation", "value"), [(dict, {"a": [1]}), (list, [{}]), (str, "a"), (Any, {})]
+)
+def test_a_value_of_a_plain_type_is_passed_as_it_is(context, annotation, value):
+    """
+    What is of the annotated built-in type already is not copied.
+    """
+    assert bind_one(context, annotation, value) is value
+
+
 def test_many_problems_are_counted(context):
     """
     Five problems are shown, the others are counted.

@@ -254,6 +254,20 @@ def test_another_number_of_attempts_changes_nothing_else():
     assert policy.max_attempts == 3
 
 
+def test_the_longest_policy_fits_into_the_database():
+    """
+    Attempts are counted by an integer of 32 bits.
+    """
+    assert MAX_ATTEMPTS_LIMIT == 2_147_483_647
+
+
+def test_a_wait_without_a_draw_is_that_of_the_formula():
+    """
+    The middle of the jitter is no jitter.
+    """
+    assert seconds(RetryPolicy(delay=10, jitter=True).wait_after(1)) == 10
+
+
 def test_a_policy_cannot_be_changed():
     """
     Policies are values, so that steps may share one.

@@ -1,0 +1,182 @@
+"""
+The worker processes: started, killed in the middle of their work, and replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .flows import LIFETIME
+from .server import die_with_parent
+
+__all__ = ["LEASE", "Crew", "Death"]
+
+LEASE = 2.0
+ROOT = Path(__file__).parents[2]
+
+_COMMAND = [
+    sys.executable, "-m", "singularity_workflow", "worker", "tests.chaos.flows",
+    "--lease", f"{LEASE:g}", "--concurrency", "20", "--grace", "20",
+]  # fmt: skip
+_SERVES = "serves"
+_START_PATIENCE = 30.0
+_STOP_PATIENCE = 40.0
+_POLL = 0.02
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Death:
+    """A worker that was killed."""
+
+    pid: int
+    born_at: datetime
+    died_at: datetime
+
+
+@dataclass(kw_only=True, slots=True)
+class _Member:
+    process: subprocess.Popen[bytes]
+    log: Path
+    born_at: datetime
+
+    @property
+    def serves(self) -> bool:
+        return _SERVES in self.log.read_text(errors="replace")
+
+
+@dataclass(kw_only=True, slots=True)
+class Crew:
+    """
+    Some workers, of which each is killed a second or two after it began to serve.
+
+    Args:
+        size: How many at once.
+        dsn: Where they connect.
+        folder: Holds their logs.
+        dice: Chooses how long they live.
+        lifetime: Seconds after which a worker ends by itself, whatever happens to us.
+    """
+
+    size: int
+    dsn: str
+    folder: Path
+    dice: random.Random
+    lifetime: float
+    deaths: list[Death] = field(default_factory=list)
+    surprises: list[str] = field(default_factory=list)
+    _members: list[_Member] = field(default_factory=list)
+    _count: int = 0
+
+    async def churn(self, must_end: asyncio.Event) -> None:
+        """Kill and replace until told to end; then each has a living worker."""
+        await asyncio.gather(*(self._keep(must_end) for _ in range(self.size)))
+
+    async def disband(self) -> None:
+        """End the workers in good order."""
+        for member in self._members:
+            member.process.send_signal(signal.SIGTERM)
+        for member in self._members:
+            if not await _ended_within(member.process, _STOP_PATIENCE):
+                self._note(f"{member.log.name} did not end on SIGTERM")
+            elif member.process.returncode != 0:
+                self._note(f"{member.log.name} ended with {member.process.returncode}")
+
+    def kill_all(self) -> None:
+        """Leave nobody behind."""
+        for member in self._members:
+            if member.process.poll() is None:
+                member.process.kill()
+                member.process.wait()
+
+    def logs(self) -> str:
+        """Return all that the workers have said."""
+        files = sorted(self.folder.glob("worker-*.log"))
+        return "\n".join(file.read_text(errors="replace") for file in files)
+
+    async def _keep(self, must_end: asyncio.Event) -> None:
+        while True:
+            member = self._hire()
+            if not await self._began(member):
+                if must_end.is_set() and self._count > 100 * self.size:
+                    return  # nothing ever starts: the checks will say so
+                continue
+            ending = asyncio.ensure_future(must_end.wait())
+            await asyncio.wait({ending}, timeout=self.dice.uniform(1, 2))
+            ending.cancel()
+            if must_end.is_set():
+                return
+            if member.process.poll() is not None:
+                self._note(
+                    f"{member.log.name} ended by itself with "
+                    f"{member.process.returncode}"
+                )
+                continue
+            self._kill(member)
+
+    def _hire(self) -> _Member:
+        self._count += 1
+        log = self.folder / f"worker-{self._count:04}.log"
+        environment = {
+            **os.environ,
+            "SINGULARITY_WORKFLOW_DATABASE_URL": self.dsn,
+            LIFETIME: f"{self.lifetime:g}",
+        }
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                _COMMAND,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=lambda: die_with_parent(signal.SIGKILL),
+            )
+        member = _Member(process=process, log=log, born_at=datetime.now(UTC))
+        self._members.append(member)
+        return member
+
+    async def _began(self, member: _Member) -> bool:
+        """Wait until it serves; a worker that cannot reach the server may give up."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _START_PATIENCE
+        while not member.serves:
+            if member.process.poll() is not None:
+                if "error: " not in member.log.read_text(errors="replace"):
+                    self._note(f"{member.log.name} died while it was starting")
+                self._members.remove(member)
+                return False
+            if loop.time() > end:
+                self._note(f"{member.log.name} does not begin to serve")
+                self._kill(member)
+                return False
+            await asyncio.sleep(_POLL)
+        return True
+
+    def _kill(self, member: _Member) -> None:
+        self._members.remove(member)
+        died_at = datetime.now(UTC)
+        member.process.kill()
+        member.process.wait()
+        self.deaths.append(
+            Death(pid=member.process.pid, born_at=member.born_at, died_at=died_at)
+        )
+
+    def _note(self, surprise: str) -> None:
+        self.surprises.append(surprise)
+
+
+async def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    end = asyncio.get_running_loop().time() + seconds
+    while process.poll() is None:
+        if asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(_POLL)
+    return True
