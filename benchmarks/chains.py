@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 
 from benchmarks.apart import Measurement, check_results
-from benchmarks.bulk import run_all
 from benchmarks.loads import Load
 from benchmarks.workloads import CHAIN_STEPS, chain, plain_chain
 from singularity_workflow import AsyncEngine, Workflow
@@ -91,7 +90,7 @@ async def _rounds(
 
 
 async def _run(engine: AsyncEngine, workflow: Workflow, count: int) -> None:
-    results = await run_all(engine, workflow, range(count))
+    results = await engine.execute_many(workflow, range(count))
     last = workflow.steps[-1].name
     wanted = [{last: number + CHAIN_STEPS} for number in range(count)]
     check_results(results, wanted, workflow.name)

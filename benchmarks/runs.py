@@ -8,7 +8,6 @@ import asyncio
 import time
 
 from benchmarks.apart import Measurement, check_results
-from benchmarks.bulk import run_all
 from benchmarks.loads import Load
 from benchmarks.workloads import single
 from singularity_workflow import AsyncEngine
@@ -36,7 +35,7 @@ async def _measure(dsn: str, load: Load) -> Measurement:
 async def _seconds(engine: AsyncEngine, count: int) -> float:
     """Run *count* runs; the seconds from the first start to the last result."""
     started = time.perf_counter()
-    results = await run_all(engine, single, range(count))
+    results = await engine.execute_many(single, range(count))
     seconds = time.perf_counter() - started
     check_results(results, [{"only": n + 1} for n in range(count)], single.name)
     return seconds

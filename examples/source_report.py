@@ -203,7 +203,9 @@ class Progress:
         if not (self._is_terminal or is_last or now - self._shown > 1):
             return
         self._shown = now
-        done, known = run["completed_tasks"], run["total_tasks"]
+        done = run["completed_tasks"]
+        # of a map it is not known before there is what it maps over
+        known = sum(step["initial_tasks"] or 1 for step in run["steps"])
         rate = done / (now - self._started)
         line = f"tasks {bar(done, known)} {done:,} of {known:,}, {rate:,.0f} a second"
         if self._is_terminal:

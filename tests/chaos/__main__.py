@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import shutil
 import sys
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = time.time_ns() % 1_000_000 if options.seed is None else options.seed
 
     folder = Path(tempfile.mkdtemp(prefix="swf_chaos_"))
+    logging.basicConfig(filename=folder / "engine.log", level=logging.INFO)
     print(f"chaos for {options.seconds:g} s, seed {seed}, logs in {folder}", flush=True)
     story = Story(seed=seed)
     with own_server() as server:

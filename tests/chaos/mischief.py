@@ -17,7 +17,7 @@ from .server import OwnServer
 
 __all__ = ["Mischief"]
 
-_NOTE_START = "insert into chaos.server_starts values (pg_postmaster_start_time())"
+_NOTE_START = "insert into chaos.server_starts values (clock_timestamp())"
 _CUT = """
 select pg_terminate_backend(a.pid)
 from (select a.pid from pg_stat_activity a
@@ -61,7 +61,7 @@ class Mischief:
         await asyncio.gather(*self._stalls)
 
     def note_start(self) -> None:
-        """Write down since when the server runs."""
+        """Write down since when the server answers."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             connection.execute(_NOTE_START)
 

@@ -149,6 +149,8 @@ class Proxy:
         link = Link((reader, writer), server)
         self._links.add(link)
         try:
-            await link.carry()
+            # only `close` cancels it, and asyncio would complain
+            with contextlib.suppress(asyncio.CancelledError):
+                await link.carry()
         finally:
             self._links.discard(link)

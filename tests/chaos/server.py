@@ -114,6 +114,8 @@ class OwnServer:
             "port": str(self.port),
             "unix_socket_directories": "",
             "cluster_name": "swf_chaos",
+            # after a crash; to sync each file of its own takes seconds on some disks
+            "recovery_init_sync_method": "syncfs",
             "max_connections": "200",
             "log_line_prefix": "%m [%p] %a ",
             "timezone": "UTC",

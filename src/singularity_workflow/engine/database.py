@@ -65,7 +65,7 @@ async def _open_pool(
     if settings.pool is not None:
         return borrow_pool(settings.pool), False
     address = await stack.enter_async_context(opened_address(settings.dsn))
-    pool = await own_pool(address.dsn, settings.pool_size)
+    pool = own_pool(address.dsn, settings.pool_size)
     stack.push_async_callback(pool.close)
     return pool, address.is_embedded
 

@@ -95,7 +95,7 @@ class Channel:
                     raise
                 logger.debug("%s: %s, trying again", self._name, error.sqlstate)
                 await asyncio.sleep(random.uniform(0, 0.01 * races))  # noqa: S311
-            except asyncio.CancelledError:
+            except (ConnectionFailed, asyncio.CancelledError):
                 # the protocol may be in the middle of an answer
                 await self._drop()
                 raise

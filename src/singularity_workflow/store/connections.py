@@ -7,6 +7,10 @@ translation of database errors into the library's own.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +30,16 @@ from singularity_workflow.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import psycopg_pool
     from psycopg.abc import AdaptContext
 
 __all__ = [
     "JsonText",
     "connect",
     "connect_blocking",
+    "cut_after",
     "is_lost",
-    "open_pool",
     "set_codecs",
+    "shut_down",
     "translated_errors",
 ]
 
@@ -51,6 +55,12 @@ SESSION_OPTIONS = (
 )
 
 CONNECT_TIMEOUT = 10
+
+_READ_ONLY = "25006"
+
+# 53 no memory, disk or connections left, 58 a broken disk, 57014 a time-out of the
+# server's own: nothing took effect, and the same may work later
+_TROUBLES = ("53", "58", "57014")
 
 # 42883 function, 42P01 table, 3F000 schema, 42704 type: something of ours is missing
 _MISSING = frozenset({"3F000", "42883", "42P01", "42704"})
@@ -113,37 +123,19 @@ def connect_blocking(dsn: str) -> psycopg.Connection[Any]:
     return connection
 
 
-async def open_pool(
-    dsn: str, size: int
-) -> psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]:
-    """Open a pool of such connections, empty until the first need."""
-    import psycopg_pool  # noqa: PLC0415 - not everybody needs ours
-
-    async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
-        set_codecs(connection)
-
-    session = _session(dsn)
-    pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
-    pool = psycopg_pool.AsyncConnectionPool(
-        session.pop("conninfo"),
-        kwargs=session,
-        min_size=0,
-        max_size=size,
-        open=False,
-        configure=configure,
-        name="singularity_workflow",
-    )
-    await pool.open()
-    return pool
-
-
 def is_lost(error: psycopg.Error) -> bool:
     """Tell whether *error* means that the connection, not the request, is broken."""
+    if error.sqlstate == _READ_ONLY:
+        return True  # a standby by now; another connection may find the new primary
     if isinstance(error, (psycopg.InterfaceError, psycopg.OperationalError)):
         # no sqlstate: the socket died; 57P01-57P03 and 08xxx: the server went away
         state = error.sqlstate or ""
         return not state or state.startswith("08") or state[:4] == "57P0"
     return False
+
+
+def _is_trouble(error: psycopg.Error) -> bool:
+    return (error.sqlstate or "").startswith(_TROUBLES)
 
 
 @contextmanager
@@ -157,7 +149,7 @@ def cut_after(
     psycopg then asks the server to cancel the query and waits for its answer.
     """
     loop = asyncio.get_running_loop()
-    cutting = loop.call_later(seconds, _shut_down, connection)
+    cutting = loop.call_later(seconds, shut_down, connection)
     try:
         yield
     except psycopg.Error as error:
@@ -170,7 +162,10 @@ def cut_after(
         cutting.cancel()
 
 
-def _shut_down(connection: psycopg.AsyncConnection[Any]) -> None:
+def shut_down(
+    connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any],
+) -> None:
+    """Let whatever waits for an answer on *connection* fail; from any thread."""
     with (
         contextlib.suppress(OSError, psycopg.Error),
         socket.socket(fileno=os.dup(connection.fileno())) as end,
@@ -192,6 +187,11 @@ def translated_errors() -> Iterator[None]:
             raise SchemaOutdated(
                 f"the database lacks something that the library needs: {message}",
                 hint="Run: singularity-workflow db migrate",
+            ) from error
+        if error.sqlstate == _READ_ONLY or _is_trouble(error):
+            raise ConnectionFailed(
+                f"PostgreSQL cannot do it now: {message}",
+                hint="Look at the server's log.",
             ) from error
         if is_lost(error):
             raise ConnectionFailed(

@@ -19,7 +19,11 @@ import psycopg
 
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.store import sql_files
-from singularity_workflow.store.connections import connect, translated_errors
+from singularity_workflow.store.connections import (
+    connect,
+    cut_after,
+    translated_errors,
+)
 
 __all__ = ["EVENTS_CHANNEL", "WORK_CHANNEL", "Listener"]
 
@@ -87,8 +91,6 @@ class Listener:
                 if not is_away:
                     logger.warning("not listening: %s", error.message)
                 is_away = True
-            except TimeoutError:
-                logger.warning("the listening connection is dead, opening another")
             except Exception:
                 logger.exception("listening failed, trying again")
             finally:
@@ -102,8 +104,9 @@ class Listener:
     async def _listen(self) -> None:
         connection = await connect(self._dsn)
         async with connection:
-            await connection.execute(sql_files.query("notifications/listen_work"))
-            await connection.execute(sql_files.query("notifications/listen_events"))
+            with cut_after(connection, _HEALTH_TIMEOUT):
+                await connection.execute(sql_files.query("notifications/listen_work"))
+                await connection.execute(sql_files.query("notifications/listen_events"))
             self._heard_probe.clear()
             probing = asyncio.create_task(self._prove())
             try:
@@ -111,7 +114,7 @@ class Listener:
                     await self._take_notifications(connection)
                     if probing.done() and not probing.result():
                         return await asyncio.sleep(_PAUSE_WHEN_DEAF)
-                    async with asyncio.timeout(_HEALTH_TIMEOUT):
+                    with cut_after(connection, _HEALTH_TIMEOUT):
                         await connection.execute(sql_files.query("session/ping"))
             finally:
                 probing.cancel()

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from psycopg.rows import tuple_row
 
-from singularity_workflow.errors import InvalidSetting
+from singularity_workflow.errors import ConnectionFailed, InvalidSetting
 from singularity_workflow.store import sql_files
+from singularity_workflow.store.channel import DEFAULT_CALL_TIMEOUT, Channel
 from singularity_workflow.store.connections import (
-    open_pool,
+    cut_after,
     set_codecs,
     translated_errors,
 )
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     import psycopg_pool
 
 __all__ = ["Pool", "borrow_pool", "own_pool"]
+
+_LONGEST_IDLE: Final = 60.0
+"""Seconds after which a connection that nobody used is closed."""
 
 
 class Pool(Protocol):
@@ -47,18 +51,15 @@ class Pool(Protocol):
         """Close the pool, if it is ours."""
 
 
-async def own_pool(dsn: str, size: int) -> Pool:
+def own_pool(dsn: str, size: int) -> Pool:
     """
-    Open a pool of our own; its connections are made on first need.
+    Return a pool of our own; its connections are made on first need.
 
     Args:
         dsn: Where to connect.
         size: The most connections it may hold, at least 1.
-
-    Raises:
-        ConnectionFailed: If the server cannot be reached.
     """
-    return _AsyncPool(await open_pool(dsn, size), dsn, is_borrowed=False)
+    return _OwnPool(dsn, size)
 
 
 def borrow_pool(pool: object) -> Pool:
@@ -71,7 +72,7 @@ def borrow_pool(pool: object) -> Pool:
     import psycopg_pool  # noqa: PLC0415 - loaded only by those who have a pool
 
     if isinstance(pool, psycopg_pool.AsyncConnectionPool):
-        return _AsyncPool(pool, _conninfo(pool), is_borrowed=True)
+        return _AsyncPool(pool, _conninfo(pool))
     if isinstance(pool, psycopg_pool.ConnectionPool):
         return _BlockingPool(pool, _conninfo(pool))
     raise InvalidSetting(
@@ -104,28 +105,64 @@ _LIBPQ = frozenset({
 })  # fmt: skip
 
 
+class _OwnPool:
+    """
+    Some connections, each of which makes one call at a time.
+
+    Not one of `psycopg_pool`: after an outage that waits ever longer before it tries
+    again, and it lets a call wait for ever for a network that swallows packets.
+    """
+
+    def __init__(self, dsn: str, size: int) -> None:
+        self.conninfo = dsn
+        self._free = asyncio.Semaphore(size)
+        # the one that was used last is at the end, and is used again first
+        self._idle: list[tuple[float, Channel]] = []
+        self._is_closed = False
+
+    async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+        async with self._free:
+            channel = self._idle.pop()[1] if self._idle else self._new_channel()
+            try:
+                return await channel.call(query, parameters)
+            except ConnectionFailed:
+                # what broke one of them has most likely broken all
+                await self._close_idle(since=0)
+                raise
+            finally:
+                now = asyncio.get_running_loop().time()
+                self._idle.append((now, channel))
+                await self._close_idle(since=0 if self._is_closed else _LONGEST_IDLE)
+
+    async def close(self) -> None:
+        self._is_closed = True
+        await self._close_idle(since=0)
+
+    def _new_channel(self) -> Channel:
+        return Channel(self.conninfo, "pool")
+
+    async def _close_idle(self, since: float) -> None:
+        latest = asyncio.get_running_loop().time() - since
+        while self._idle and self._idle[0][0] <= latest:
+            await self._idle.pop(0)[1].close()
+
+
 class _AsyncPool:
+    """The application's pool of asynchronous connections."""
+
     def __init__(
-        self,
-        pool: psycopg_pool.AsyncConnectionPool[Any],
-        conninfo: str,
-        *,
-        is_borrowed: bool,
+        self, pool: psycopg_pool.AsyncConnectionPool[Any], conninfo: str
     ) -> None:
         self._pool = pool
-        self._is_borrowed = is_borrowed
         self.conninfo = conninfo
 
     async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
         with translated_errors():
             async with self._pool.connection() as connection:
-                if not self._is_borrowed:
-                    cursor = await connection.execute(query, parameters)
-                    row = await cursor.fetchone()
-                    return row[0] if row else None
-                return await self._call_borrowed(connection, query, parameters)
+                with cut_after(connection, DEFAULT_CALL_TIMEOUT):
+                    return await self._call(connection, query, parameters)
 
-    async def _call_borrowed(
+    async def _call(
         self,
         connection: psycopg.AsyncConnection[Any],
         query: LiteralString,
@@ -142,8 +179,7 @@ class _AsyncPool:
             return row[0] if row else None
 
     async def close(self) -> None:
-        if not self._is_borrowed:
-            await self._pool.close()
+        """Do nothing: the pool is not ours."""
 
 
 class _BlockingPool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,15 +19,19 @@ import psycopg
 
 from singularity_workflow.errors import ConnectionFailed
 from singularity_workflow.store import sql_files
+from singularity_workflow.store.channel import DEFAULT_CALL_TIMEOUT
 from singularity_workflow.store.connections import (
     JsonText,
     connect,
     connect_blocking,
+    cut_after,
+    shut_down,
     translated_errors,
 )
 from singularity_workflow.store.replies import Reply, parse_reply
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from uuid import UUID
 
 __all__ = ["AsyncStepTransaction", "StepTransaction"]
@@ -35,6 +40,9 @@ _UNKNOWN_FOR: Final = 30.0
 """Seconds to ask what became of a COMMIT before it counts as failed."""
 
 _PAUSE: Final = 0.2
+
+# the id is "in the future": the server has crashed and knows nothing of it
+_LostInCrash: Final = psycopg.errors.InvalidParameterValue
 
 
 def _completion(worker_id: UUID, batch: bytes, run_id: UUID) -> dict[str, Any]:
@@ -82,23 +90,18 @@ class AsyncStepTransaction:
         connection = self._connection
         assert connection is not None
         try:
-            with translated_errors():
-                cursor = await connection.execute(
-                    sql_files.query("tasks/report_tasks"),
+            with translated_errors(), cut_after(connection, DEFAULT_CALL_TIMEOUT):
+                xid = await _first_column(connection, "session/begin_completion")
+                data = await _first_column(
+                    connection,
+                    "tasks/report_tasks",
                     _completion(worker_id, batch, run_id),
                 )
-                row = await cursor.fetchone()
-                assert row is not None
-                reply = parse_reply(row[0])
+                reply = parse_reply(data)
                 if reply.refused or reply.deferred:
                     await connection.rollback()
                     return reply
-                cursor = await connection.execute(
-                    sql_files.query("session/current_xact")
-                )
-                xid_row = await cursor.fetchone()
-                assert xid_row is not None
-            await self._commit(connection, xid_row[0])
+            await self._commit(connection, xid)
         finally:
             await self.close()
         return reply
@@ -112,8 +115,9 @@ class AsyncStepTransaction:
 
     async def _commit(self, connection: psycopg.AsyncConnection[Any], xid: str) -> None:
         try:
-            await connection.commit()
-        except psycopg.Error as error:
+            with cut_after(connection, DEFAULT_CALL_TIMEOUT):
+                await connection.commit()
+        except (psycopg.Error, ConnectionFailed) as error:
             if not await self._has_committed(xid):
                 raise ConnectionFailed(
                     "the connection was lost before the step's transaction committed"
@@ -122,14 +126,19 @@ class AsyncStepTransaction:
     async def _has_committed(self, xid: str) -> bool:
         deadline = asyncio.get_running_loop().time() + _UNKNOWN_FOR
         while asyncio.get_running_loop().time() < deadline:
-            with contextlib.suppress(ConnectionFailed):
-                async with await connect(self._dsn) as connection:
-                    cursor = await connection.execute(
-                        sql_files.query("session/xact_status"), {"xid": xid}
-                    )
-                    row = await cursor.fetchone()
-                    if row is not None and row[0] != "in progress":
-                        return bool(row[0] == "committed")
+            try:
+                with translated_errors():
+                    async with await connect(self._dsn) as connection:
+                        with cut_after(connection, DEFAULT_CALL_TIMEOUT):
+                            status = await _first_column(
+                                connection, "session/xact_status", {"xid": xid}
+                            )
+                if status is not None:
+                    return bool(status == "committed")
+            except ConnectionFailed:
+                pass
+            except _LostInCrash:
+                return False
             await asyncio.sleep(_PAUSE)
         return False
 
@@ -158,21 +167,18 @@ class StepTransaction:
         connection = self._connection
         assert connection is not None
         try:
-            with translated_errors():
-                row = connection.execute(
-                    sql_files.query("tasks/report_tasks"),
+            with translated_errors(), _blocking_cut(connection):
+                xid = _blocking_column(connection, "session/begin_completion")
+                data = _blocking_column(
+                    connection,
+                    "tasks/report_tasks",
                     _completion(worker_id, batch, run_id),
-                ).fetchone()
-                assert row is not None
-                reply = parse_reply(row[0])
+                )
+                reply = parse_reply(data)
                 if reply.refused or reply.deferred:
                     connection.rollback()
                     return reply
-                xid_row = connection.execute(
-                    sql_files.query("session/current_xact")
-                ).fetchone()
-                assert xid_row is not None
-            self._commit(connection, xid_row[0])
+            self._commit(connection, xid)
         finally:
             self.close()
         return reply
@@ -186,7 +192,8 @@ class StepTransaction:
 
     def _commit(self, connection: psycopg.Connection[Any], xid: str) -> None:
         try:
-            connection.commit()
+            with _blocking_cut(connection):
+                connection.commit()
         except psycopg.Error as error:
             if not self._has_committed(xid):
                 raise ConnectionFailed(
@@ -196,14 +203,53 @@ class StepTransaction:
     def _has_committed(self, xid: str) -> bool:
         deadline = time.monotonic() + _UNKNOWN_FOR
         while time.monotonic() < deadline:
-            with (
-                contextlib.suppress(ConnectionFailed),
-                connect_blocking(self._dsn) as connection,
-            ):
-                row = connection.execute(
-                    sql_files.query("session/xact_status"), {"xid": xid}
-                ).fetchone()
-                if row is not None and row[0] != "in progress":
-                    return bool(row[0] == "committed")
+            try:
+                with (
+                    translated_errors(),
+                    connect_blocking(self._dsn) as connection,
+                    _blocking_cut(connection),
+                ):
+                    status = _blocking_column(
+                        connection, "session/xact_status", {"xid": xid}
+                    )
+                if status is not None:
+                    return bool(status == "committed")
+            except ConnectionFailed:
+                pass
+            except _LostInCrash:
+                return False
             time.sleep(_PAUSE)
         return False
+
+
+async def _first_column(
+    connection: psycopg.AsyncConnection[Any],
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+) -> Any:
+    cursor = await connection.execute(sql_files.query(query), parameters)
+    row = await cursor.fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _blocking_column(
+    connection: psycopg.Connection[Any],
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+) -> Any:
+    row = connection.execute(sql_files.query(query), parameters).fetchone()
+    assert row is not None
+    return row[0]
+
+
+@contextlib.contextmanager
+def _blocking_cut(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Break *connection* if the block takes too long, as `cut_after` does."""
+    cutting = threading.Timer(DEFAULT_CALL_TIMEOUT, shut_down, (connection,))
+    cutting.daemon = True
+    cutting.start()
+    try:
+        yield
+    finally:
+        cutting.cancel()

@@ -102,15 +102,32 @@ def describe_error(error: BaseException) -> dict[str, object]:
     frames = _own_frames(error)
     if frames is None and isinstance(error, SingularityError):
         # our own words about the step: how we came to them helps nobody
-        lines = traceback.format_exception_only(kind, error)
+        text = "".join(traceback.format_exception_only(kind, error))
     else:
-        frames = frames or error.__traceback__
-        lines = traceback.format_exception(kind, error, frames)
+        text = _format(error, frames or error.__traceback__)
     return {
         "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
         "message": storable_message(error),
-        "traceback": _storable("".join(lines), keep_end=True),
+        "traceback": _storable(text, keep_end=True),
     }
+
+
+def _format(error: BaseException, frames: TracebackType | None) -> str:
+    """
+    Return the traceback as text, without carets below the lines.
+
+    To place a caret the standard library parses the line, which is slow, and in Python
+    3.11 not safe while another thread parses.
+    """
+    found = traceback.TracebackException(type(error), error, frames, compact=True)
+    members = [found]
+    while members:
+        member = members.pop()
+        for frame in member.stack:
+            frame.colno = None
+        chained = (member.__cause__, member.__context__, *(member.exceptions or ()))
+        members += [one for one in chained if one is not None]
+    return "".join(found.format())
 
 
 def storable_message(error: BaseException) -> str:

@@ -1,0 +1,127 @@
+"""
+The page of the Python API, from docstrings and signatures.
+"""
+
+# ruff: noqa: INP001 - a folder of scripts, not a package
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any, is_typeddict
+
+from docstrings import read_docstring, to_markdown, to_signature
+
+import singularity_workflow
+from singularity_workflow.errors import SingularityError
+
+__all__ = ["api_page"]
+
+_HEAD = """\
+# Python API
+
+Everything public is imported from `singularity_workflow`. Lengths of time are seconds
+or `timedelta`. Generated from the docstrings; see [options](options.md) for what
+decorators take and [errors](errors.md) for what is raised.
+"""
+
+_GROUPS = {
+    "Defining workflows": (
+        "Workflow", "RetryPolicy", "Context", "Retry", "Fail", "Skip",
+    ),
+    "Running them": ("AsyncEngine", "Engine", "RunHandle", "SyncRunHandle", "Worker"),
+    "Reading": (
+        "RunStatus", "StepStatus", "TaskStatus", "RunMetadata", "RunInfo", "Page",
+    ),
+}  # fmt: skip
+
+_TWINS = {"Engine": "AsyncEngine", "SyncRunHandle": "RunHandle"}
+
+# public in Python's sense, and there for other parts of the library
+_INTERNAL = {
+    "AsyncEngine.session",
+    "Context.cancel",
+    "Context.offer_transaction",
+    "Workflow.compile",
+    "Workflow.encode_input",
+}
+
+
+def api_page() -> str:
+    """Return the page."""
+    lines = [_HEAD]
+    grouped: set[str] = set()
+    for title, names in _GROUPS.items():
+        lines += [f"## {title}", ""]
+        for name in names:
+            lines += _describe(name)
+            grouped.add(name)
+    rest = [name for name in singularity_workflow.__all__ if name not in grouped]
+    errors = [name for name in rest if issubclass(_named(name), SingularityError)]
+    if rest != errors:
+        raise ValueError(f"no group has {sorted(set(rest) - set(errors))}")
+    lines += ["## Errors", "", ", ".join(f"`{name}`" for name in errors)]
+    return "\n".join(lines) + ": see [errors](errors.md).\n"
+
+
+def _named(name: str) -> Any:
+    return getattr(singularity_workflow, name)
+
+
+def _describe(name: str) -> list[str]:
+    kind = _named(name)
+    lines = [f"### {name}", ""]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        lines += to_markdown(read_docstring(kind))
+        members = ", ".join(f"`{one.value}`" for one in kind)
+        lines += [f"Values: {members}.", "", *_properties(name, kind)]
+        return lines
+    if is_typeddict(kind):
+        return [*lines, *to_markdown(read_docstring(kind)), *_fields(kind)]
+    lines += to_signature(name, kind)
+    lines += to_markdown(read_docstring(kind))
+    if name in _TWINS:
+        twin = _TWINS[name]
+        methods = ", ".join(f"`{one}`" for one, _ in _methods(name, kind))
+        lines += [
+            f"The methods of [`{twin}`](#{twin.lower()}), which block: {methods}.",
+            "",
+        ]
+        return lines
+    lines += _properties(name, kind)
+    for method, function in _methods(name, kind):
+        lines += [f"#### {name}.{method}", "", *to_signature(method, function)]
+        lines += to_markdown(read_docstring(function))
+    return lines
+
+
+def _methods(name: str, kind: type) -> Iterator[tuple[str, Any]]:
+    for one, value in vars(kind).items():
+        function = value.__func__ if isinstance(value, classmethod) else value
+        if not inspect.isfunction(function) or one.startswith("_"):
+            continue
+        if f"{name}.{one}" not in _INTERNAL:
+            yield one, value.__get__(None, kind)
+
+
+def _properties(name: str, kind: type) -> list[str]:
+    lines = [
+        f"- `{one}`: {read_docstring(value).summary}"
+        for one, value in vars(kind).items()
+        if isinstance(value, property)
+        and not one.startswith("_")
+        and f"{name}.{one}" not in _INTERNAL
+    ]
+    return ["Properties:", "", *lines, ""] if lines else []
+
+
+def _fields(kind: type) -> list[str]:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    lines = [
+        f"- `{ast.unparse(one.target)}`: `{ast.unparse(one.annotation)}`"
+        for one in ast.walk(tree)
+        if isinstance(one, ast.AnnAssign)
+    ]
+    return ["Keys:", "", *lines, ""]
