@@ -205,7 +205,8 @@ class Progress:
         self._shown = now
         done = run["completed_tasks"]
         # of a map it is not known before there is what it maps over
-        known = sum(step["initial_tasks"] or 1 for step in run["steps"])
+        counts = (step["initial_tasks"] for step in run["steps"])
+        known = sum(1 if count is None else count for count in counts)
         rate = done / (now - self._started)
         line = f"tasks {bar(done, known)} {done:,} of {known:,}, {rate:,.0f} a second"
         if self._is_terminal:

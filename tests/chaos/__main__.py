@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0, help="how long")
     parser.add_argument("--seed", type=int, help="of all that is chosen at random")
+    parser.add_argument("--keep", action="store_true", help="keep the logs anyway")
     options = parser.parse_args(arguments)
     seed = time.time_ns() % 1_000_000 if options.seed is None else options.seed
 
@@ -77,13 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dsn = server.create_database(_DATABASE)
         asyncio.run(_prepare(dsn))
         asyncio.run(_chaos(server, dsn, options.seconds, folder, story))
-        if story.problems:
-            shutil.copy(server.log, folder)
+        shutil.copy(server.log, folder)
     for name, value in story.counts.items():
         print(f"  {name:24}{value}")
     for problem in story.problems:
         print(f"  ! {problem}")
-    if not story.problems:
+    if not story.problems and not options.keep:
         shutil.rmtree(folder)
     print(story.verdict)
     return 1 if story.problems else 0
@@ -114,8 +114,10 @@ async def _chaos(
         server=server, dsn=dsn, proxy=proxy, dice=_dice(story, "mischief")
     )
     mischief.note_start()
+    began = time.monotonic()
     try:
         await _all_at_once(crew, load, mischief, seconds)
+        story.counts["ended after"] = f"{time.monotonic() - began - seconds:.1f} s"
         await crew.disband()
     finally:
         crew.kill_all()
@@ -145,8 +147,9 @@ def _judge(
             "completed"
         )
     logs = crew.logs()
-    story.counts = {
+    story.counts |= {
         "kills": len(crew.deaths),
+        "freezes": crew.freezes,
         **{name: mischief.done[name] for name in ("restarts", "cuts", "resets")},
         **{name: mischief.done[name] for name in ("stalls", "black holes")},
         "starts asked for again": load.restarted,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .flows import LIFETIME
+from .clock import within
 from .server import die_with_parent
 
 __all__ = ["LEASE", "Crew", "Death"]
@@ -30,6 +31,8 @@ _SERVES = "serves"
 _START_PATIENCE = 30.0
 _STOP_PATIENCE = 40.0
 _POLL = 0.02
+_FROZEN = 0.2
+"""The share of the workers that are frozen for a while before they are killed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +60,8 @@ class Crew:
     """
     Some workers, of which each is killed a second or two after it began to serve.
 
+    One in five is frozen first, until the others take it for dead.
+
     Args:
         size: How many at once.
         dsn: Where they connect.
@@ -71,6 +76,7 @@ class Crew:
     dice: random.Random
     lifetime: float
     deaths: list[Death] = field(default_factory=list)
+    freezes: int = 0
     surprises: list[str] = field(default_factory=list)
     _members: list[_Member] = field(default_factory=list)
     _count: int = 0
@@ -108,11 +114,12 @@ class Crew:
                 if must_end.is_set() and self._count > 100 * self.size:
                     return  # nothing ever starts: the checks will say so
                 continue
-            ending = asyncio.ensure_future(must_end.wait())
-            await asyncio.wait({ending}, timeout=self.dice.uniform(1, 2))
-            ending.cancel()
-            if must_end.is_set():
+            if await within(must_end, self.dice.uniform(1, 2)):
                 return
+            if self.dice.random() < _FROZEN:
+                await self._freeze(member)
+                if await within(must_end, self.dice.uniform(1, 2)):
+                    return
             if member.process.poll() is not None:
                 self._note(
                     f"{member.log.name} ended by itself with "
@@ -159,6 +166,15 @@ class Crew:
                 return False
             await asyncio.sleep(_POLL)
         return True
+
+    async def _freeze(self, member: _Member) -> None:
+        """Stop it for longer than its lease: it comes back as a zombie."""
+        self.freezes += 1
+        member.process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(self.dice.uniform(LEASE + 0.5, LEASE + 2.5))
+        finally:
+            member.process.send_signal(signal.SIGCONT)
 
     def _kill(self, member: _Member) -> None:
         self._members.remove(member)

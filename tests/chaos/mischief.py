@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from .clock import within
 from .proxy import Proxy
 from .server import OwnServer
 
@@ -68,13 +69,13 @@ class Mischief:
     async def _again_and_again(
         self, must_end: asyncio.Event, act: object, shortest: float, longest: float
     ) -> None:
-        while not await _within(must_end, self.dice.uniform(shortest, longest)):
+        while not await within(must_end, self.dice.uniform(shortest, longest)):
             await act()
 
     async def _crash_server(self, must_end: asyncio.Event, seconds: float) -> None:
         for _ in range(2):
             pause = self.dice.uniform(0.2, 0.4) * seconds
-            if await _within(must_end, pause):
+            if await within(must_end, pause):
                 return
             await asyncio.to_thread(self.server.stop)
             await asyncio.sleep(self.dice.uniform(0, 1.5))
@@ -105,10 +106,3 @@ class Mischief:
             stall = asyncio.create_task(link.stall(self.dice.uniform(0.2, 4)))
             self._stalls.add(stall)
             stall.add_done_callback(self._stalls.discard)
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for *event*; return whether it came in that time."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
-    return event.is_set()

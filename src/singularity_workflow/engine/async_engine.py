@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
-from singularity_workflow.engine.database import Database
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import (
     read_cursor,
@@ -24,19 +23,18 @@ from singularity_workflow.engine.inspection import (
 from singularity_workflow.engine.registry import Registered, Registration
 from singularity_workflow.engine.requests import (
     Execution,
+    StartRequest,
     build_request,
     read_text,
     read_words,
 )
 from singularity_workflow.engine.results import to_result, to_result_or_error
-from singularity_workflow.engine.session import Session
 from singularity_workflow.engine.settings import (
     DEFAULT_CONCURRENCY,
     DEFAULT_LEASE,
     DEFAULT_POOL_SIZE,
     read_settings,
 )
-from singularity_workflow.engine.starter import StartRequest
 from singularity_workflow.errors import (
     ConfigurationError,
     InvalidSetting,
@@ -50,6 +48,7 @@ from singularity_workflow.model.statuses import RunStatus
 if TYPE_CHECKING:
     from typing import Self
 
+    from singularity_workflow.engine.session import Session
     from singularity_workflow.store.replies import EndedRun
 
 __all__ = ["AsyncEngine", "RunId"]
@@ -122,7 +121,10 @@ class AsyncEngine:
             EmbeddedServerError: There is no address, and no server can be started.
         """
         if self._session is None:
-            self._session = Session(await Database.open(self._settings), self._settings)
+            # what talks to PostgreSQL is loaded on first use
+            from singularity_workflow.engine.session import Session  # noqa: PLC0415
+
+            self._session = await Session.open(self._settings)
         return self
 
     async def close(self) -> None:

@@ -5,23 +5,80 @@ From the arguments of `execute` and `start` to a request that is known to be pos
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal, TypeAlias, get_args
 from uuid import UUID
 
+import orjson
+
 from singularity_workflow.engine.handles import read_duration
 from singularity_workflow.engine.registry import Registered
-from singularity_workflow.engine.starter import StartRequest
 from singularity_workflow.errors import InvalidSetting
+from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.names import did_you_mean
 
-__all__ = ["Execution", "build_request", "read_text", "read_words"]
+__all__ = ["Execution", "StartRequest", "build_request", "read_text", "read_words"]
 
 Execution: TypeAlias = Literal["local", "distributed"]
 
 _MOST_RETRIES = 2**31 - 2
 _HIGHEST_PRIORITY = 1_000
 _LONGEST_KEY = 500
+
+
+@dataclass(slots=True, kw_only=True)
+class StartRequest:
+    """
+    One run to be started.
+
+    Args:
+        run_id: Its id; a repeated request with the same one starts nothing anew.
+        workflow_id: The version.
+        workflow: The same, ready to run.
+        input: Its input as JSON.
+        priority: Higher goes first; None: as the workflow says.
+        is_serial: At most one of its tasks at a time.
+        max_attempts: Of each of its tasks, instead of what the steps say.
+        timeout: How long it may take, None: as the workflow says.
+        tags: To find it by.
+        idempotency_key: A second request with the same key is the first one's run.
+        call: Requests of one call are refused together.
+    """
+
+    run_id: UUID
+    workflow_id: int
+    workflow: CompiledWorkflow
+    input: bytes
+    priority: int | None = None
+    is_serial: bool = False
+    max_attempts: int | None = None
+    timeout: timedelta | None = None
+    tags: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+    call: UUID | None = None
+
+    def to_item(self) -> dict[str, object]:
+        """Return the request as `start_runs` takes it."""
+        item: dict[str, object] = {
+            "id": str(self.run_id),
+            "workflow_id": self.workflow_id,
+            "input": orjson.Fragment(self.input),
+        }
+        if self.priority is not None:
+            item["priority"] = self.priority
+        if self.is_serial:
+            item["serial"] = True
+        if self.max_attempts is not None:
+            item["max_attempts"] = self.max_attempts
+        if self.timeout is not None:
+            item["timeout"] = self.timeout.total_seconds()
+        if self.tags:
+            item["tags"] = list(self.tags)
+        if self.idempotency_key is not None:
+            item["key"] = self.idempotency_key
+        return item
 
 
 def build_request(

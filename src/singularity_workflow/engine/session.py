@@ -11,15 +11,16 @@ import contextlib
 import contextvars
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import orjson
 
 from singularity_workflow.engine.database import Database
 from singularity_workflow.engine.registry import Registry
-from singularity_workflow.engine.requests import Execution
+from singularity_workflow.engine.requests import Execution, StartRequest
 from singularity_workflow.engine.settings import EngineSettings
-from singularity_workflow.engine.starter import Starter, StartRequest
+from singularity_workflow.engine.starter import Starter
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.notifications.hub import Hub
 from singularity_workflow.notifications.notifier import Notifier
@@ -28,6 +29,9 @@ from singularity_workflow.store.store import Store
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.waiters import Waiters
 from singularity_workflow.worker.worker import TaskWorker
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["Session"]
 
@@ -65,6 +69,11 @@ class Session:
             self.store, context=self._context, on_reply=self._on_started_elsewhere
         )
         self._lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, settings: EngineSettings) -> Self:
+        """Open the database of an engine, and what stands on it."""
+        return cls(await Database.open(settings), settings)
 
     async def start(
         self, requests: Sequence[StartRequest], execution: Execution

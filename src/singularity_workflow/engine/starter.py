@@ -12,26 +12,24 @@ import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
 import orjson
 
+from singularity_workflow.engine.requests import StartRequest
 from singularity_workflow.errors import (
     ConfigurationError,
     ConnectionFailed,
     InvalidInput,
     SingularityError,
 )
-from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.json_codec import decode_json
 from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import Reply
 from singularity_workflow.worker.dispatcher import Dispatcher
 
-__all__ = ["StartRequest", "StartStore", "Starter"]
+__all__ = ["StartStore", "Starter"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,59 +38,6 @@ _TRIES: Final = 6
 _FIRST_PAUSE: Final = 0.1
 _SLOTS_PER_RUN: Final = 2
 """Root tasks of a run that may be handed over with its start."""
-
-
-@dataclass(slots=True, kw_only=True)
-class StartRequest:
-    """
-    One run to be started.
-
-    Args:
-        run_id: Its id; a repeated request with the same one starts nothing anew.
-        workflow_id: The version.
-        workflow: The same, ready to run.
-        input: Its input as JSON.
-        priority: Higher goes first; None: as the workflow says.
-        is_serial: At most one of its tasks at a time.
-        max_attempts: Of each of its tasks, instead of what the steps say.
-        timeout: How long it may take, None: as the workflow says.
-        tags: To find it by.
-        idempotency_key: A second request with the same key is the first one's run.
-        call: Requests of one call are refused together.
-    """
-
-    run_id: UUID
-    workflow_id: int
-    workflow: CompiledWorkflow
-    input: bytes
-    priority: int | None = None
-    is_serial: bool = False
-    max_attempts: int | None = None
-    timeout: timedelta | None = None
-    tags: tuple[str, ...] = ()
-    idempotency_key: str | None = None
-    call: UUID | None = None
-
-    def to_item(self) -> dict[str, object]:
-        """Return the request as `start_runs` takes it."""
-        item: dict[str, object] = {
-            "id": str(self.run_id),
-            "workflow_id": self.workflow_id,
-            "input": orjson.Fragment(self.input),
-        }
-        if self.priority is not None:
-            item["priority"] = self.priority
-        if self.is_serial:
-            item["serial"] = True
-        if self.max_attempts is not None:
-            item["max_attempts"] = self.max_attempts
-        if self.timeout is not None:
-            item["timeout"] = self.timeout.total_seconds()
-        if self.tags:
-            item["tags"] = list(self.tags)
-        if self.idempotency_key is not None:
-            item["key"] = self.idempotency_key
-        return item
 
 
 class StartStore(Protocol):

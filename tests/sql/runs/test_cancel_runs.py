@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fixtures.definitions import chain, map_step, single
+from fixtures.workbench import of
 
 
 def test_queued_tasks_never_start(db):
@@ -122,6 +123,21 @@ def test_more_than_a_thousand_tasks_are_swept_by_timers(db):
     db.fire()
     assert set(run.task_statuses()) == {"cancelled"}
     assert run.timers() == []
+    db.check()
+
+
+def test_a_report_before_the_sweep_is_refused(db):
+    """
+    The run has ended, though the task that a worker has is still to be swept (S13).
+    """
+    run = db.start(db.make_workflow(map_step("m")), list(range(1_001)))
+    db.fire()
+    last = of(db.claim(2_000), "m")[-1]
+    db.call("cancel_runs", [run.id])
+    assert run.task("m", last.index).status == "started"
+
+    assert len(db.complete(last).refused) == 1
+    db.fire()
     db.check()
 
 

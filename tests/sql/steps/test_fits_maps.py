@@ -115,6 +115,21 @@ def test_only_what_is_mapped_over_must_be_an_array(db):
     db.check()
 
 
+def test_a_map_over_another_step_does_not_matter(db):
+    """
+    A dependency that is not mapped over may have any length.
+    """
+    workflow = db.make_workflow(
+        single("a"),
+        single("b"),
+        map_step("m", "a"),
+        map_step("n", "a", "b", over="b", initial_tasks=2),
+    )
+
+    assert db.call("fits_maps", workflow.id, 0, [1])
+    assert not db.call("fits_maps", workflow.id, 1, [1])
+
+
 def test_a_map_feeds_a_map_whatever_its_elements_are(db):
     """
     The output of a map is always an array.

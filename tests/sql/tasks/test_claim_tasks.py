@@ -250,6 +250,20 @@ def test_a_stale_second_message_is_dropped(db):
     db.check()
 
 
+def test_a_stale_message_does_not_start_a_queued_task(db):
+    """
+    Nor does it take the place of the right one, which may come later (S1).
+    """
+    run = db.start(db.make_workflow(single("a")))
+    body = run.messages()[0]
+
+    send(db, body | {"k": body["k"] - 1})
+
+    assert db.claim(1) == []
+    assert len(db.claim(1)) == 1
+    db.check()
+
+
 def test_a_message_of_nothing_is_dropped(db):
     """
     Its run may have been deleted since.

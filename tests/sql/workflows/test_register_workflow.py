@@ -269,6 +269,7 @@ def test_the_older_options_stay_known_after_a_rollback(db):
     workflow = db.register(new)
 
     assert stored(db, workflow).options == {"max_attempts": 1}
+    assert len(stored(db, workflow).options_seen) == 2
 
 
 def test_the_input_schema_is_kept_as_it_was_written(db):
