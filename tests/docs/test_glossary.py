@@ -13,7 +13,7 @@ BANNED = {
     r"activit(y|ies)": "step or task",
     r"subtasks?": "task",
     r"(workflow|flow|execution) instances?": "run",
-    r"(flow|task) runs?": "run, task",
+    r"flow runs?|task run": "run, task",
     r"in[_ ]progress": "started",
     r"succeeded|successful": "completed",
     r"upstream|predecessors?": "dependency",

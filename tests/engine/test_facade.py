@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from engine.support import run, single
+from engine.support import fail, run, single
 from singularity_workflow import AsyncEngine, Engine, RunHandle, SyncRunHandle
 
 PAIRS = [(AsyncEngine, Engine), (RunHandle, SyncRunHandle)]
@@ -104,6 +104,31 @@ def test_a_blocking_engine_works_beside_a_running_loop(dsn):
             return engine.execute(single(lambda: 1))
 
     assert run(main) == {"step": 1}
+
+
+def test_a_plain_step_may_call_its_own_engine(engine):
+    """
+    It runs in a thread, so that the engine can go on.
+    """
+    inner = single(lambda: 1)
+
+    assert engine.execute(single(lambda: engine.execute(inner))) == {
+        "step": {"step": 1}
+    }
+
+
+def test_a_coroutine_step_must_not_block_on_its_own_engine(engine):
+    """
+    The loop would wait for itself; the error says what to do.
+    """
+    inner = single(lambda: 1)
+
+    async def step():
+        return engine.execute(inner)
+
+    error = fail(engine, single(step, max_attempts=1))
+
+    assert "AsyncEngine" in error.message
 
 
 def test_closing_leaves_no_threads(dsn):

@@ -216,7 +216,7 @@ def test_what_is_queued_never_starts_after_a_cancellation(dsn):
             await one.result()
             await engine.execute(single(lambda: 1))
             with pytest.raises(RunCancelled):
-                await two.result()
+                await two.result(timeout=5)
 
     run(main)
     assert ran == []

@@ -167,7 +167,7 @@ def test_an_output_that_postgresql_refuses_holds_up_nobody(private, poisoned):
     for number, result in enumerate(results):
         if number in poisoned:
             assert isinstance(result, RunFailed)
-            assert result.error_type == INVALID_OUTPUT
+            assert (result.error_type, result.attempts) == (INVALID_OUTPUT, 1)
             assert "no room for poison" in result.message
         else:
             assert result == {"step": number}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import types
 
 import pytest
@@ -144,6 +145,24 @@ def test_the_engine_may_be_connected_and_closed_by_hand(dsn):
         return result
 
     assert run(main) == RESULT
+
+
+def test_two_may_connect_at_the_same_time(dsn):
+    """
+    They share what was opened, so that one `close` closes it.
+    """
+
+    async def main():
+        engine = AsyncEngine(dsn)
+        await asyncio.gather(engine.connect(), engine.connect())
+        result = await engine.execute(decorated(), {"data": 5})
+        await engine.close()
+        this = asyncio.current_task()
+        return result, [one for one in asyncio.all_tasks() if one is not this]
+
+    result, left = run(main)
+    assert result == RESULT
+    assert left == []
 
 
 def test_the_blocking_engine_may_be_connected_and_closed_by_hand(dsn):

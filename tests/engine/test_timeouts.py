@@ -16,6 +16,7 @@ from singularity_workflow import (
     RunStatus,
     RunTimeout,
 )
+from singularity_workflow.worker import dispatcher
 
 SHORT = 0.05
 
@@ -259,10 +260,11 @@ def test_deadlines_that_another_process_enforced_are_told(dsn, sql):
     run(main)
 
 
-def test_retries_that_another_process_fired_are_taken_up_under_load(dsn):
+def test_retries_that_another_process_fired_are_taken_up_under_load(dsn, monkeypatch):
     """
-    The queue is looked at now and then, however busy the engine is.
+    Without a hint the queue is looked at now and then, however busy the engine is.
     """
+    monkeypatch.setattr(dispatcher, "_IDLE_POLL", 0.3)
 
     async def main():
         done = asyncio.Event()
@@ -289,6 +291,7 @@ def test_retries_that_another_process_fired_are_taken_up_under_load(dsn):
             load = asyncio.create_task(keep_busy(engine))
             await until(lambda: engine._session._worker, "the worker of the engine")
             await engine._session._worker.ticker.close()
+            await engine._session.hub.close()
             retry = RetryPolicy(max_attempts=2, delay=0.1)
             result = await engine.execute(single(step, retry=retry))
             done.set()

@@ -172,9 +172,6 @@ def test_an_edited_migration_is_refused(migrated):
     assert caught.value.hint
 
 
-@pytest.mark.xfail(
-    strict=False, reason="check_schema does not compare checksums of migrations"
-)
 def test_a_connection_to_an_edited_schema_is_refused(migrated):
     """
     As check_schema promises.

@@ -108,6 +108,7 @@ class AsyncEngine:
         )
         self._ids = IdMaker()
         self._session: Session | None = None
+        self._connecting = asyncio.Lock()
 
     # life
 
@@ -120,11 +121,12 @@ class AsyncEngine:
             SchemaError: The schema is not at this library's version.
             EmbeddedServerError: There is no address, and no server can be started.
         """
-        if self._session is None:
-            # what talks to PostgreSQL is loaded on first use
-            from singularity_workflow.engine.session import Session  # noqa: PLC0415
+        # what talks to PostgreSQL is loaded on first use
+        from singularity_workflow.engine.session import Session  # noqa: PLC0415
 
-            self._session = await Session.open(self._settings)
+        async with self._connecting:
+            if self._session is None:
+                self._session = await Session.open(self._settings)
         return self
 
     async def close(self) -> None:

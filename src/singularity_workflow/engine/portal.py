@@ -11,6 +11,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from singularity_workflow.errors import ConfigurationError
+
 __all__ = ["Portal"]
 
 _T = TypeVar("_T")
@@ -39,7 +41,17 @@ class Portal:
 
         An interruption of the caller (Ctrl-C) cancels the coroutine, and is raised
         when that has ended.
+
+        Raises:
+            ConfigurationError: The caller is a coroutine of this very loop, which
+                would wait for itself.
         """
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise ConfigurationError(
+                "a coroutine step called a blocking method of its own engine",
+                hint="Make the step a plain function, or use an AsyncEngine.",
+            )
         done: concurrent.futures.Future[_T] = concurrent.futures.Future()
         tasks: list[asyncio.Task[_T]] = []
         context = contextvars.copy_context()

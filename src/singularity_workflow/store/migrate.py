@@ -80,7 +80,8 @@ async def schema_status(connection: psycopg.AsyncConnection[Any]) -> SchemaStatu
         or applied["function", f.name].checksum != f.checksum
     ]
     pending = (*migrations, *functions)
-    return SchemaStatus(pending=pending, problem=_problem(applied, pending))
+    problem = _edited(applied) or _problem(applied, pending)
+    return SchemaStatus(pending=pending, problem=problem)
 
 
 async def check_schema(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -121,7 +122,8 @@ async def migrate(connection: psycopg.AsyncConnection[Any]) -> tuple[str, ...]:
             problem = _problem(applied, ())
             if isinstance(problem, SchemaTooNew):
                 raise problem
-            _refuse_edited(applied)
+            if edited := _edited(applied):
+                raise edited
             async with connection.transaction():
                 await ensure_pgmq(connection)
                 await connection.execute(sql_files.query("schema/create_ledger"))
@@ -263,15 +265,17 @@ def _problem(
     return None
 
 
-def _refuse_edited(applied: dict[tuple[str, str], _Applied]) -> None:
+def _edited(applied: dict[tuple[str, str], _Applied]) -> SchemaIncomplete | None:
     for migration in sql_files.migrations():
         earlier = applied.get(("migration", migration.name))
         if earlier and earlier.is_complete and earlier.checksum != migration.checksum:
-            raise SchemaIncomplete(
-                f"migration {migration.name} was applied with another content",
-                hint="Install a released version of singularity-workflow: its "
-                "migrations never change.",
+            return SchemaIncomplete(
+                f"migration {migration.name} was applied with another content, by "
+                f"singularity-workflow {earlier.library}",
+                hint="Released migrations never change: install the version that "
+                "migrated this database, or give this one an empty database.",
             )
+    return None
 
 
 async def _refuse_old_server(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -26,6 +26,7 @@ _TIMER_PAUSE: Final = 1.0
 """Seconds; a timer that another process set is noticed after this."""
 
 _REAP_PAUSE: Final = 5.0
+_SHORTEST_PAUSE: Final = 0.01
 
 
 class TickerStore(Protocol):
@@ -104,7 +105,8 @@ class Duty:
         else:
             self._is_away = False
             if next_in is not None:
-                self.due_in(max(next_in, 0.001))
+                # what is due and held by somebody stays due: do not spin on it
+                self.due_in(max(next_in, _SHORTEST_PAUSE))
 
 
 class Ticker(Duty):
