@@ -9,7 +9,7 @@ CHAOS_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-peers lint types verify format clean
+.PHONY: help demo test chaos bench bench-long bench-peers lint types verify format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,6 +36,12 @@ test: $(VENV)/.stamp-dev  ## run all tests (TEST_ARGS="-k maps")
 
 bench: $(VENV)/.stamp-dev  ## measure (BENCH_ARGS="--quick --json FILE")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-long: $(VENV)/.stamp-dev  ## measure endurance: history, sustained load, an old snapshot
+	$(BIN)/python -m benchmarks.endurance $(BENCH_ARGS)
+
+chaos: $(VENV)/.stamp-dev  ## kill workers, the server and connections (CHAOS_ARGS="--seconds N")
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 .venv-peers/.stamp: benchmarks/peers/requirements.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers

@@ -65,14 +65,17 @@ def test_defining_a_workflow_needs_no_database():
     assert not loaded & set(DATABASE)
 
 
-def test_the_embedded_server_is_loaded_by_those_who_use_it():
+def test_an_engine_loads_the_driver_when_it_connects():
     """
-    An engine with an address does without it.
+    Neither importing nor making one does; nor is the embedded server loaded.
     """
-    loaded = loaded_by("from singularity_workflow import AsyncEngine, Engine")
+    loaded = loaded_by(
+        "from singularity_workflow import AsyncEngine, Engine\n"
+        "AsyncEngine('dbname=nowhere'), Engine('dbname=nowhere')"
+    )
 
+    assert not loaded & set(DATABASE)
     assert not {one for one in loaded if "embedded" in one}
-    assert "psycopg_pool" not in loaded
 
 
 @pytest.mark.parametrize("name", singularity_workflow.__all__)
