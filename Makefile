@@ -4,12 +4,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SOURCES := src tests examples benchmarks docs
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos bench bench-long bench-peers lint types verify format clean
+.PHONY: help demo test chaos bench bench-long bench-peers docs lint types verify format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -51,9 +52,12 @@ chaos: $(VENV)/.stamp-dev  ## kill workers, the server and connections (CHAOS_AR
 bench-peers: $(VENV)/.stamp-dev .venv-peers/.stamp  ## measure DBOS and PgQueuer beside us
 	.venv-peers/bin/python -m benchmarks.peers $(BENCH_ARGS)
 
+docs: $(VENV)/.stamp-dev  ## write the generated pages of docs/reference again
+	$(BIN)/python docs/tools/reference.py
+
 lint: $(VENV)/.stamp-dev  ## ruff and the direction of imports
-	$(BIN)/ruff check src tests examples benchmarks
-	$(BIN)/ruff format --check src tests examples benchmarks
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/lint-imports --no-logo
 
 types: $(VENV)/.stamp-dev  ## mypy and pyright
@@ -63,8 +67,8 @@ types: $(VENV)/.stamp-dev  ## mypy and pyright
 verify: lint types test  ## all that has to hold before a change lands
 
 format: $(VENV)/.stamp-dev  ## let ruff mend what it can
-	$(BIN)/ruff check --fix src tests examples benchmarks
-	$(BIN)/ruff format src tests examples benchmarks
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .hypothesis dist build

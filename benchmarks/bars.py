@@ -10,7 +10,7 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["BARS", "PEER_BARS", "Bar", "Verdict", "judge"]
+__all__ = ["BARS", "ENDURANCE_BARS", "PEER_BARS", "Bar", "Verdict", "judge"]
 
 Figures = Mapping[str, float]
 
@@ -124,9 +124,34 @@ BARS = (
         is_lower=True,
     ),
     _at_most("map100k_peak_mb", 500, "MB"),
+    _messages("workers_single_runs_per_s_2p", 0.4, 0.7),
+    _messages("workers_chains_steps_per_s_2p", 0.6),
+    _at_most("pickup_ms_p50", 5, "ms"),
+    _at_most("pickup_ms_p99", 30, "ms"),
+    _at_most("idle_queries_per_s", 2, "/s"),
+    Bar(figure="claimers_64_vs_8", unit="x 8 claimers", limit=0.6),
     _at_most("import_over_pydantic_ms", 100, "ms"),
     _at_most("connect_warm_s", 0.3, "s"),
     _at_most("connect_new_s", 5, "s"),
+)  # fmt: skip
+
+ENDURANCE_BARS = (
+    Bar(
+        figure="history_chains_steps_per_s", over="empty_chains_steps_per_s",
+        unit="x empty", limit=0.9,
+    ),
+    Bar(
+        figure="history_claim_ms_p50", over="empty_claim_ms_p50",
+        unit="x empty", limit=1.1, is_lower=True,
+    ),
+    Bar(
+        figure="sustained_last_steps_per_s", over="sustained_second_steps_per_s",
+        unit="x the second", limit=0.85,
+    ),
+    Bar(
+        figure="snapshot_worst_steps_per_s", over="snapshot_before_steps_per_s",
+        unit="x before", limit=0.7,
+    ),
 )  # fmt: skip
 
 PEER_BARS = (

@@ -2,7 +2,8 @@
 How much work each row is made of.
 
 The figures are medians over the rounds. A quick load is for a try and for CI: it skips
-the map of 100,000 elements and ends within 45 seconds on two cores.
+the map of 100,000 elements, the idle worker and the many claimers, and ends within
+45 seconds on two cores.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ class Load:
         chains: Chains at once, in each process, a round of (b).
         runs: 1-step runs that a round of (c) starts in bulk.
         map_rounds: How often a map of so many elements is measured in (d).
+        worker_runs: 1-step runs that a round of (g) starts in bulk.
+        worker_chains: 10-step chains that a round of (g) starts in bulk.
+        pickups: Runs, one after the other, a round of (h).
+        idle_seconds: How long the statements of (i) are counted; 0: it is skipped.
+        claims: Calls of each number of connections a round of (j); 0: it is skipped.
         imports: Interpreters that are started to time an import.
         new_servers: Embedded servers that are made to time a first connection.
         connects: Engines that are connected to a warm one.
@@ -39,6 +45,11 @@ class Load:
     chains: int
     runs: int
     map_rounds: dict[int, int]
+    worker_runs: int
+    worker_chains: int
+    pickups: int
+    idle_seconds: float
+    claims: int
     imports: int
     new_servers: int
     connects: int
@@ -62,6 +73,11 @@ FULL = Load(
     chains=1_000,
     runs=10_000,
     map_rounds={1_000: 5, 10_000: 5, 100_000: 2},
+    worker_runs=20_000,
+    worker_chains=2_000,
+    pickups=200,
+    idle_seconds=20,
+    claims=2_000,
     imports=15,
     new_servers=3,
     connects=7,
@@ -75,6 +91,11 @@ QUICK = Load(
     chains=250,
     runs=2_500,
     map_rounds={1_000: 3, 10_000: 3},
+    worker_runs=2_500,
+    worker_chains=250,
+    pickups=40,
+    idle_seconds=0,
+    claims=0,
     imports=5,
     new_servers=1,
     connects=3,

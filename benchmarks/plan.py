@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import chains, floors, latency, maps, runs, startup
+from benchmarks import (
+    chains,
+    claimers,
+    floors,
+    idle,
+    latency,
+    maps,
+    pickup,
+    runs,
+    startup,
+    workers,
+)
 from benchmarks.apart import Measurement, check_runs, run_apart
 from benchmarks.loads import Load
 from benchmarks.servers import BenchServer
@@ -60,16 +71,19 @@ def measure_all(
             samples.setdefault(name, []).extend(values)
 
     for part in parts:
+        tasks = list(PARTS[part](load))
+        if not tasks and part != "startup":
+            continue  # too much for a small load
         say("floors")
         add(floors.measure(floor_database, load))
         if part == "startup":
             say("startup")
             add(startup.measure(load))
-        for task in PARTS[part](load):
+        for task in tasks:
             say(task.label)
             database = server.fresh_database(part)
             found = task.measure(database)
-            check_runs(database, found.runs)
+            check_runs(database, found.runs, found.unfinished)
             add(found)
     say("floors")
     add(floors.measure(floor_database, load))
@@ -113,6 +127,25 @@ def _maps(load: Load) -> Iterator[_Task]:
     yield _Task("map of 10,000, plain function", partial(_apart, plain))
 
 
+def _workers(load: Load) -> Iterator[_Task]:
+    # makes its own processes, beside the one that starts runs
+    yield _Task("two worker processes", partial(workers.measure, load=load))
+
+
+def _pickup(load: Load) -> Iterator[_Task]:
+    yield _Task("pick-up by a worker process", partial(pickup.measure, load=load))
+
+
+def _idle(load: Load) -> Iterator[_Task]:
+    if load.idle_seconds:
+        yield _Task("an idle worker process", partial(idle.measure, load=load))
+
+
+def _claimers(load: Load) -> Iterator[_Task]:
+    if load.claims:
+        yield _Task("many claimers", partial(_apart, claimers.measure, load=load))
+
+
 def _startup(load: Load) -> Iterator[_Task]:
     """Yield nothing: it needs no database but servers of its own."""
     yield from ()
@@ -129,6 +162,10 @@ PARTS: dict[str, Callable[[Load], Iterator[_Task]]] = {
     "chains": _chains,
     "runs": _runs,
     "maps": _maps,
+    "workers": _workers,
+    "pickup": _pickup,
+    "idle": _idle,
+    "claimers": _claimers,
     "startup": _startup,
 }
 """What can be measured, besides the floors, in this order."""

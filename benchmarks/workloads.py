@@ -3,14 +3,24 @@ The workflows that are measured.
 
 Their steps do nothing: those of a chain add one, which proves that each ran once and
 in its place, those of a map return their element. Async ones are the rule; the plain
-ones, which run in threads, have rows of their own.
+ones, which run in threads, have rows of their own. One tells when it began.
 """
 
 from __future__ import annotations
 
+import time
+
 from singularity_workflow import Workflow
 
-__all__ = ["CHAIN_STEPS", "chain", "mapped", "plain_chain", "plain_mapped", "single"]
+__all__ = [
+    "CHAIN_STEPS",
+    "chain",
+    "mapped",
+    "plain_chain",
+    "plain_mapped",
+    "single",
+    "timed",
+]
 
 CHAIN_STEPS = 10
 
@@ -19,11 +29,17 @@ chain = Workflow("bench_chain")
 plain_chain = Workflow("bench_plain_chain")
 mapped = Workflow("bench_map")
 plain_mapped = Workflow("bench_plain_map")
+timed = Workflow("bench_timed")
 
 
 @single.step
 async def only(input):
     return input + 1
+
+
+@timed.step
+async def began(input):
+    return {"at": time.monotonic(), "input": input}
 
 
 @mapped.map

@@ -31,9 +31,12 @@ _GROUPS = {
     "Defining workflows": (
         "Workflow", "RetryPolicy", "Context", "Retry", "Fail", "Skip",
     ),
-    "Running them": ("AsyncEngine", "Engine", "RunHandle", "SyncRunHandle", "Worker"),
+    "Running them": (
+        "AsyncEngine", "Engine", "RunHandle", "SyncRunHandle", "Worker", "Resource",
+    ),
     "Reading": (
-        "RunStatus", "StepStatus", "TaskStatus", "RunMetadata", "RunInfo", "Page",
+        "RunStatus", "StepStatus", "TaskStatus", "WaitReason", "RunMetadata", "RunInfo",
+        "Page", "Registration",
     ),
 }  # fmt: skip
 

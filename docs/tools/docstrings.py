@@ -56,18 +56,18 @@ def read_docstring(subject: object) -> Docstring:
     return found
 
 
-def to_markdown(found: Docstring, *, has_args: bool = True) -> list[str]:
+def to_markdown(found: Docstring) -> list[str]:
     """Return the lines of a description, without its heading."""
     lines = [found.summary, ""]
     for paragraph in found.text:
         lines += [paragraph, ""]
-    for title, members in found.entries.items():
-        if members and (has_args or title != "Args"):
+    for title in _SECTIONS:
+        if title == "Returns" and found.returns:
+            lines += [f"Returns: {found.returns}", ""]
+        elif members := found.entries.get(title):
             lines += [f"{_HEADINGS[title]}:", ""]
             lines += [f"- `{name}`: {text}" for name, text in members.items()]
             lines.append("")
-    if found.returns:
-        lines += [f"Returns: {found.returns}", ""]
     return lines
 
 

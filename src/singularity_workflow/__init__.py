@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.async_engine import AsyncEngine
     from singularity_workflow.engine.engine import Engine, SyncRunHandle
     from singularity_workflow.engine.handles import RunHandle
+    from singularity_workflow.engine.registry import Registration
     from singularity_workflow.engine.worker import Worker
     from singularity_workflow.errors import (
         ConfigurationError,
@@ -46,8 +47,14 @@ if TYPE_CHECKING:
     from singularity_workflow.model.retry import RetryPolicy
     from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
     from singularity_workflow.model.signals import Fail, Retry, Skip
-    from singularity_workflow.model.statuses import RunStatus, StepStatus, TaskStatus
+    from singularity_workflow.model.statuses import (
+        RunStatus,
+        StepStatus,
+        TaskStatus,
+        WaitReason,
+    )
     from singularity_workflow.model.workflow import Workflow
+    from singularity_workflow.worker.resources import Resource
 
 __all__ = [
     "AsyncEngine",
@@ -66,6 +73,8 @@ __all__ = [
     "Page",
     "PgmqUnavailable",
     "QueueTimeout",
+    "Registration",
+    "Resource",
     "Retry",
     "RetryPolicy",
     "RunCancelled",
@@ -89,6 +98,7 @@ __all__ = [
     "SyncRunHandle",
     "TaskStatus",
     "UnsupportedIsolation",
+    "WaitReason",
     "Worker",
     "WorkerLost",
     "Workflow",
@@ -102,6 +112,8 @@ _MODULES = {
     "Engine": "engine.engine",
     "Fail": "model.signals",
     "Page": "model.runs",
+    "Registration": "engine.registry",
+    "Resource": "worker.resources",
     "Retry": "model.signals",
     "RetryPolicy": "model.retry",
     "RunHandle": "engine.handles",
@@ -112,6 +124,7 @@ _MODULES = {
     "StepStatus": "model.statuses",
     "SyncRunHandle": "engine.engine",
     "TaskStatus": "model.statuses",
+    "WaitReason": "model.statuses",
     "Worker": "engine.worker",
     "Workflow": "model.workflow",
 }

@@ -150,6 +150,7 @@ def _judge(
     story.counts |= {
         "kills": len(crew.deaths),
         "freezes": crew.freezes,
+        "stuck at their start": crew.stuck,
         **{name: mischief.done[name] for name in ("restarts", "cuts", "resets")},
         **{name: mischief.done[name] for name in ("stalls", "black holes")},
         "starts asked for again": load.restarted,

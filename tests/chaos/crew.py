@@ -28,7 +28,7 @@ _COMMAND = [
     "--lease", f"{LEASE:g}", "--concurrency", "20", "--grace", "20",
 ]  # fmt: skip
 _SERVES = "serves"
-_START_PATIENCE = 30.0
+_START_PATIENCE = 8.0
 _STOP_PATIENCE = 40.0
 _POLL = 0.02
 _FROZEN = 0.2
@@ -49,6 +49,7 @@ class _Member:
     process: subprocess.Popen[bytes]
     log: Path
     born_at: datetime
+    was_frozen: bool = False
 
     @property
     def serves(self) -> bool:
@@ -60,7 +61,7 @@ class Crew:
     """
     Some workers, of which each is killed a second or two after it began to serve.
 
-    One in five is frozen first, until the others take it for dead.
+    One of them always lives: there is no recovery by nobody. One in five is frozen first, until the others take it for dead.
 
     Args:
         size: How many at once.
@@ -77,8 +78,10 @@ class Crew:
     lifetime: float
     deaths: list[Death] = field(default_factory=list)
     freezes: int = 0
+    stuck: int = 0
     surprises: list[str] = field(default_factory=list)
     _members: list[_Member] = field(default_factory=list)
+    _serving: set[int] = field(default_factory=set)
     _count: int = 0
 
     async def churn(self, must_end: asyncio.Event) -> None:
@@ -111,22 +114,31 @@ class Crew:
         while True:
             member = self._hire()
             if not await self._began(member):
-                if must_end.is_set() and self._count > 100 * self.size:
-                    return  # nothing ever starts: the checks will say so
                 continue
-            if await within(must_end, self.dice.uniform(1, 2)):
+            self._serving.add(member.process.pid)
+            is_over = await self._live(member, must_end)
+            self._serving.discard(member.process.pid)
+            if is_over:
                 return
-            if self.dice.random() < _FROZEN:
-                await self._freeze(member)
-                if await within(must_end, self.dice.uniform(1, 2)):
-                    return
-            if member.process.poll() is not None:
-                self._note(
-                    f"{member.log.name} ended by itself with "
-                    f"{member.process.returncode}"
-                )
+            if member.process.poll() is None:
+                self._kill(member)
+            else:
+                code = member.process.returncode
+                self._note(f"{member.log.name} ended by itself with {code}")
+                self._members.remove(member)
+
+    async def _live(self, member: _Member, must_end: asyncio.Event) -> bool:
+        """Let a worker work until it is its turn; return whether all is over."""
+        while not await within(must_end, self.dice.uniform(1, 2)):
+            # somebody has to be there who can recover what the others leave
+            if len(self._serving) == 1:
                 continue
-            self._kill(member)
+            if self.dice.random() >= _FROZEN or member.was_frozen:
+                return False
+            self._serving.discard(member.process.pid)
+            await self._freeze(member)
+            self._serving.add(member.process.pid)
+        return True
 
     def _hire(self) -> _Member:
         self._count += 1
@@ -161,7 +173,7 @@ class Crew:
                 self._members.remove(member)
                 return False
             if loop.time() > end:
-                self._note(f"{member.log.name} does not begin to serve")
+                self.stuck += 1  # the network swallows what it says
                 self._kill(member)
                 return False
             await asyncio.sleep(_POLL)
@@ -170,6 +182,7 @@ class Crew:
     async def _freeze(self, member: _Member) -> None:
         """Stop it for longer than its lease: it comes back as a zombie."""
         self.freezes += 1
+        member.was_frozen = True
         member.process.send_signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(self.dice.uniform(LEASE + 0.5, LEASE + 2.5))

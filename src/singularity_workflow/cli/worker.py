@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +44,14 @@ def add_commands(nouns: Any) -> None:
         "--queues", help="names, with commas; by default those of the workflows"
     )
     parser.add_argument(
+        "--resources", metavar="MODULE:NAME",
+        help="a mapping of what steps get by name, or a function that returns one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--executors", metavar="MODULE:NAME",
+        help="a mapping of executors by name, or a function that returns one",
+    )  # fmt: skip
+    parser.add_argument(
         "--concurrency", type=int, default=DEFAULT_CONCURRENCY, metavar="N",
         help="the most tasks at once, in each process (default: %(default)s)",
     )  # fmt: skip
@@ -60,7 +69,10 @@ def add_commands(nouns: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--dsn", help="address of the database, as of `db migrate`")
     parser.add_argument(
-        "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+        "--log-level",
+        default="INFO",
+        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+        help="what is logged, to standard error (default: %(default)s)",
     )
 
 
@@ -81,7 +93,13 @@ async def _run(options: argparse.Namespace) -> int:
     async with AsyncEngine(
         options.dsn, concurrency=options.concurrency, lease=options.lease
     ) as engine:
-        worker = Worker(engine, workflows, queues)
+        worker = Worker(
+            engine,
+            workflows,
+            queues,
+            resources=_load_mapping(options.resources),
+            executors=_load_mapping(options.executors),
+        )
         working = asyncio.ensure_future(worker.run(options.grace))
         _stop_on_signals(worker, working)
         try:
@@ -115,17 +133,7 @@ def load_workflows(target: str) -> list[object]:
         ConfigurationError: If there are none.
     """
     module_name, _, name = target.partition(":")
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds strings
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise
-        raise ConfigurationError(
-            f"there is no module {module_name!r}",
-            hint="Give the module as it is imported, from the folder that holds it.",
-        ) from error
+    module = _load_module(module_name)
     found = _in_module(module) if not name else _named(module, name)
     if not found:
         raise ConfigurationError(
@@ -133,6 +141,36 @@ def load_workflows(target: str) -> list[object]:
             hint="Give the name of one, as in app.flows:etl.",
         )
     return found
+
+
+def _load_mapping(target: str | None) -> dict[str, Any]:
+    """Return the mapping that `module:name` stands for, by itself or when called."""
+    if target is None:
+        return {}
+    module_name, _, name = target.partition(":")
+    found = getattr(_load_module(module_name), name or "", None)
+    if callable(found):
+        found = found()
+    if not isinstance(found, Mapping):
+        raise ConfigurationError(
+            f"{target!r} is no mapping of names",
+            hint="Give MODULE:NAME of a dict, or of a function that returns one.",
+        )
+    return dict(found)
+
+
+def _load_module(name: str) -> ModuleType:
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds strings
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+        raise ConfigurationError(
+            f"there is no module {name!r}",
+            hint="Give the module as it is imported, from the folder that holds it.",
+        ) from error
 
 
 def _in_module(module: ModuleType) -> list[object]:

@@ -71,7 +71,9 @@ class AsyncEngine:
             never closed.
         pool_size: The most connections of the pool that is opened without *pool*.
         concurrency: The most steps that run here at once.
-        resources: What steps get by the names of their parameters: a pool, a client.
+        resources:
+            What steps get by the names of their parameters: a pool, a client, or a
+            `Resource` that is opened when the first local run starts.
         lease:
             How long this process is believed to live after its last heartbeat, in
             seconds or as a `timedelta`; at least one second. Its local runs can be

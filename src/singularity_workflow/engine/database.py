@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack
 
 from singularity_workflow.engine.address import opened_address
 from singularity_workflow.engine.settings import EngineSettings
-from singularity_workflow.store.connections import connect
+from singularity_workflow.store.channel import DEFAULT_CALL_TIMEOUT
+from singularity_workflow.store.connections import connect, cut_after
 from singularity_workflow.store.migrate import check_schema, migrate
 from singularity_workflow.store.pools import Pool, borrow_pool, own_pool
 from singularity_workflow.store.store import Store
@@ -77,4 +78,5 @@ async def _check_schema(dsn: str, *, must_migrate: bool) -> None:
             for name in await migrate(connection):
                 logger.debug("applied %s", name)
         else:
-            await check_schema(connection)
+            with cut_after(connection, DEFAULT_CALL_TIMEOUT):
+                await check_schema(connection)

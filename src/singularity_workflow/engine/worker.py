@@ -45,7 +45,9 @@ class Worker:
         workflows: What it can run: a `Workflow`, what describes one, or several.
         queues: The queues it serves; by default those of its workflows.
         concurrency: The most tasks at once; by default as of the engine.
-        resources: What steps get by name, beside those of the engine.
+        resources:
+            What steps get by name, beside those of the engine; a `Resource` is opened
+            when the worker starts, and closed when it ends.
         executors:
             Executors of `concurrent.futures` by name, for steps with
             `executor="name"`. They are borrowed and never shut down.

@@ -62,9 +62,19 @@ class Channel:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._lock = asyncio.Lock()
 
-    async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+    async def call(
+        self,
+        query: LiteralString,
+        parameters: Mapping[str, Any],
+        timeout: float | None = None,
+    ) -> Any:
         """
         Run one query and return the first column of its row.
+
+        Args:
+            query: The query.
+            parameters: Its parameters.
+            timeout: Seconds, instead of the channel's own.
 
         Raises:
             ConnectionFailed: The server cannot be reached, or the connection broke
@@ -73,14 +83,16 @@ class Channel:
         """
         async with self._lock:
             with translated_errors():
-                return await self._call(query, parameters)
+                return await self._call(query, parameters, timeout or self._timeout)
 
-    async def _call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+    async def _call(
+        self, query: LiteralString, parameters: Mapping[str, Any], timeout: float
+    ) -> Any:
         races = 0
         while True:
-            connection = await self._open()
+            connection = await self._open(timeout)
             try:
-                with cut_after(connection, self._timeout):
+                with cut_after(connection, timeout):
                     cursor = await connection.execute(query, parameters, prepare=True)
                     row = await cursor.fetchone()
                 return row[0] if row else None
@@ -100,14 +112,14 @@ class Channel:
                 await self._drop()
                 raise
 
-    async def _open(self) -> psycopg.AsyncConnection[Any]:
+    async def _open(self, timeout: float) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(timeout):
                     self._connection = await connect(self._dsn)
             except TimeoutError:
                 raise ConnectionFailed(
-                    f"PostgreSQL has not answered within {self._timeout:g} s"
+                    f"PostgreSQL has not answered within {timeout:g} s"
                 ) from None
         return self._connection
 
@@ -121,7 +133,7 @@ class Channel:
         """Tell whether the server answers now."""
         try:
             async with self._lock:
-                await self._open()
+                await self._open(self._timeout)
         except ConnectionFailed:
             return False
         return True

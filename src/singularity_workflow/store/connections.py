@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,9 @@ __all__ = [
     "connect",
     "connect_blocking",
     "cut_after",
+    "cut_blocking_after",
     "is_lost",
     "set_codecs",
-    "shut_down",
     "translated_errors",
 ]
 
@@ -149,7 +150,7 @@ def cut_after(
     psycopg then asks the server to cancel the query and waits for its answer.
     """
     loop = asyncio.get_running_loop()
-    cutting = loop.call_later(seconds, shut_down, connection)
+    cutting = loop.call_later(seconds, _shut_down, connection)
     try:
         yield
     except psycopg.Error as error:
@@ -162,10 +163,23 @@ def cut_after(
         cutting.cancel()
 
 
-def shut_down(
+@contextmanager
+def cut_blocking_after(
+    connection: psycopg.Connection[Any], seconds: float
+) -> Iterator[None]:
+    """Break *connection* if the block takes longer; see `cut_after`."""
+    cutting = threading.Timer(seconds, _shut_down, (connection,))
+    cutting.daemon = True
+    cutting.start()
+    try:
+        yield
+    finally:
+        cutting.cancel()
+
+
+def _shut_down(
     connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any],
 ) -> None:
-    """Let whatever waits for an answer on *connection* fail; from any thread."""
     with (
         contextlib.suppress(OSError, psycopg.Error),
         socket.socket(fileno=os.dup(connection.fileno())) as end,

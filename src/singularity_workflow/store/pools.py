@@ -9,7 +9,6 @@ one transaction only.
 from __future__ import annotations
 
 import asyncio
-import functools
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from psycopg.rows import tuple_row
@@ -19,6 +18,7 @@ from singularity_workflow.store import sql_files
 from singularity_workflow.store.channel import DEFAULT_CALL_TIMEOUT, Channel
 from singularity_workflow.store.connections import (
     cut_after,
+    cut_blocking_after,
     set_codecs,
     translated_errors,
 )
@@ -44,7 +44,12 @@ class Pool(Protocol):
         """How to open further connections to the same database."""
         raise NotImplementedError
 
-    async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+    async def call(
+        self,
+        query: LiteralString,
+        parameters: Mapping[str, Any],
+        timeout: float | None = None,
+    ) -> Any:
         """Run one query in a transaction; return the first column of its row."""
 
     async def close(self) -> None:
@@ -120,11 +125,16 @@ class _OwnPool:
         self._idle: list[tuple[float, Channel]] = []
         self._is_closed = False
 
-    async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+    async def call(
+        self,
+        query: LiteralString,
+        parameters: Mapping[str, Any],
+        timeout: float | None = None,
+    ) -> Any:
         async with self._free:
             channel = self._idle.pop()[1] if self._idle else self._new_channel()
             try:
-                return await channel.call(query, parameters)
+                return await channel.call(query, parameters, timeout)
             except ConnectionFailed:
                 # what broke one of them has most likely broken all
                 await self._close_idle(since=0)
@@ -156,10 +166,15 @@ class _AsyncPool:
         self._pool = pool
         self.conninfo = conninfo
 
-    async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+    async def call(
+        self,
+        query: LiteralString,
+        parameters: Mapping[str, Any],
+        timeout: float | None = None,
+    ) -> Any:
         with translated_errors():
             async with self._pool.connection() as connection:
-                with cut_after(connection, DEFAULT_CALL_TIMEOUT):
+                with cut_after(connection, timeout or DEFAULT_CALL_TIMEOUT):
                     return await self._call(connection, query, parameters)
 
     async def _call(
@@ -189,13 +204,23 @@ class _BlockingPool:
         self._pool = pool
         self.conninfo = conninfo
 
-    async def call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
-        return await asyncio.to_thread(functools.partial(self._call, query, parameters))
+    async def call(
+        self,
+        query: LiteralString,
+        parameters: Mapping[str, Any],
+        timeout: float | None = None,
+    ) -> Any:
+        return await asyncio.to_thread(
+            self._call, query, parameters, timeout or DEFAULT_CALL_TIMEOUT
+        )
 
-    def _call(self, query: LiteralString, parameters: Mapping[str, Any]) -> Any:
+    def _call(
+        self, query: LiteralString, parameters: Mapping[str, Any], timeout: float
+    ) -> Any:
         with (
             translated_errors(),
             self._pool.connection() as connection,
+            cut_blocking_after(connection, timeout),
             connection.transaction(),
             connection.cursor(row_factory=tuple_row) as cursor,
         ):

@@ -287,10 +287,11 @@ class Store:
             await self._pooled("timers/fire_timers", limit=limit, worker_id=worker_id)
         )
 
-    async def reap_workers(self, worker_id: UUID) -> Reaped:
+    async def reap_workers(self, worker_id: UUID, timeout: float) -> Reaped:
         """Give back the tasks of workers that died; see `reap_workers.sql`."""
+        query = sql_files.query("workers/reap_workers")
         return parse_reaped(
-            await self._pooled("workers/reap_workers", worker_id=worker_id)
+            await self._pool.call(query, {"worker_id": worker_id}, timeout)
         )
 
     async def register_worker(

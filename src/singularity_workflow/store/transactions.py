@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,13 +24,13 @@ from singularity_workflow.store.connections import (
     connect,
     connect_blocking,
     cut_after,
-    shut_down,
+    cut_blocking_after,
     translated_errors,
 )
 from singularity_workflow.store.replies import Reply, parse_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from uuid import UUID
 
 __all__ = ["AsyncStepTransaction", "StepTransaction"]
@@ -167,7 +166,10 @@ class StepTransaction:
         connection = self._connection
         assert connection is not None
         try:
-            with translated_errors(), _blocking_cut(connection):
+            with (
+                translated_errors(),
+                cut_blocking_after(connection, DEFAULT_CALL_TIMEOUT),
+            ):
                 xid = _blocking_column(connection, "session/begin_completion")
                 data = _blocking_column(
                     connection,
@@ -192,7 +194,7 @@ class StepTransaction:
 
     def _commit(self, connection: psycopg.Connection[Any], xid: str) -> None:
         try:
-            with _blocking_cut(connection):
+            with cut_blocking_after(connection, DEFAULT_CALL_TIMEOUT):
                 connection.commit()
         except psycopg.Error as error:
             if not self._has_committed(xid):
@@ -207,7 +209,7 @@ class StepTransaction:
                 with (
                     translated_errors(),
                     connect_blocking(self._dsn) as connection,
-                    _blocking_cut(connection),
+                    cut_blocking_after(connection, DEFAULT_CALL_TIMEOUT),
                 ):
                     status = _blocking_column(
                         connection, "session/xact_status", {"xid": xid}
@@ -241,15 +243,3 @@ def _blocking_column(
     row = connection.execute(sql_files.query(query), parameters).fetchone()
     assert row is not None
     return row[0]
-
-
-@contextlib.contextmanager
-def _blocking_cut(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Break *connection* if the block takes too long, as `cut_after` does."""
-    cutting = threading.Timer(DEFAULT_CALL_TIMEOUT, shut_down, (connection,))
-    cutting.daemon = True
-    cutting.start()
-    try:
-        yield
-    finally:
-        cutting.cancel()

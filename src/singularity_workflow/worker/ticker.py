@@ -26,6 +26,8 @@ _TIMER_PAUSE: Final = 1.0
 """Seconds; a timer that another process set is noticed after this."""
 
 _REAP_PAUSE: Final = 5.0
+_SHORTEST_TIMEOUT: Final = 1.0
+"""Seconds that giving tasks back may take: another connection may do better."""
 _SHORTEST_PAUSE: Final = 0.01
 
 
@@ -34,7 +36,7 @@ class TickerStore(Protocol):
 
     async def fire_timers(self, worker_id: UUID, limit: int = 500) -> Fired: ...
 
-    async def reap_workers(self, worker_id: UUID) -> Reaped: ...
+    async def reap_workers(self, worker_id: UUID, timeout: float) -> Reaped: ...
 
 
 class Duty:
@@ -169,6 +171,8 @@ class Reaper(Duty):
             logger.warning("this process slept for %.1f s", now - last)
             await asyncio.sleep(self._lease)
             self._last_call = asyncio.get_running_loop().time()
-        reaped = await self._store.reap_workers(self._worker_id())
+        reaped = await self._store.reap_workers(
+            self._worker_id(), max(_SHORTEST_TIMEOUT, self._lease / 3)
+        )
         self._on_reaped(reaped)
         return 0.0 if reaped.has_more else reaped.next_in

@@ -24,6 +24,7 @@ from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.dispatcher import Dispatcher, DispatcherHooks
 from singularity_workflow.worker.executors import Executors
 from singularity_workflow.worker.heartbeat import Heartbeat
+from singularity_workflow.worker.resources import OpenResources
 from singularity_workflow.worker.runner import Runner
 from singularity_workflow.worker.threads import DaemonThreads
 from singularity_workflow.worker.ticker import Duty, Reaper, Ticker
@@ -85,6 +86,7 @@ class TaskWorker:
         self._queues = queues
         self._ids = IdMaker()
         self._threads = DaemonThreads()
+        self._resources = OpenResources(resources)
         self._executors = Executors(
             executors, min(concurrency, os.cpu_count() or concurrency)
         )
@@ -99,7 +101,7 @@ class TaskWorker:
             concurrency=concurrency,
             catalog=catalog,
             runner=Runner(
-                resources,
+                self._resources.values,
                 self._threads,
                 self._executors,
                 store.dsn,
@@ -131,7 +133,12 @@ class TaskWorker:
         Raises:
             ConnectionFailed: If the server cannot be reached.
         """
-        await self._register(self.worker_id)
+        await self._resources.open()
+        try:
+            await self._register(self.worker_id)
+        except BaseException:
+            await self._resources.close()
+            raise
         loop = asyncio.get_running_loop()
         self._heartbeat = Heartbeat(
             make_store=self._make_heartbeat_store,
@@ -145,6 +152,7 @@ class TaskWorker:
         self.dispatcher.start()
         self.ticker.start()
         self.reaper.start()
+        self.reaper.due_in(0)  # whose place we take may have died
         self.adopter.start()
 
     async def close(self) -> None:
@@ -162,6 +170,7 @@ class TaskWorker:
             except ConnectionFailed as error:
                 logger.warning("leaving without a word: %s", error.message)
         self._threads.shutdown()
+        await self._resources.close()
         await asyncio.to_thread(self._executors.close)
 
     async def adopt(self, versions: Sequence[int]) -> Adoption:

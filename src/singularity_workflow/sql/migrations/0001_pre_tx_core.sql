@@ -121,15 +121,15 @@ create index workflow_step_dependencies_step_no_idx
 -- one for all its statuses, and the names of the statuses stand in domains, which
 -- are parsed once a session.
 
-create domain singularity_workflow.run_status as text
+create domain singularity_workflow.status_of_run as text
   constraint run_status_is_known check (
     value in ('pending', 'started', 'paused', 'completed', 'failed', 'cancelled'));
 
-create domain singularity_workflow.step_status as text
+create domain singularity_workflow.status_of_step as text
   constraint step_status_is_known check (
     value in ('created', 'started', 'completed', 'failed', 'skipped', 'cancelled'));
 
-create domain singularity_workflow.task_status as text
+create domain singularity_workflow.status_of_task as text
   constraint task_status_is_known check (
     value in ('waiting', 'queued', 'started', 'completed', 'failed', 'skipped', 'cancelled'));
 
@@ -140,7 +140,7 @@ create domain singularity_workflow.wait_reason as text
 create table singularity_workflow.runs (
   run_id          uuid primary key,         -- version 7: its order is the order of creation
   workflow_id     integer not null,
-  status          singularity_workflow.run_status not null,
+  status          singularity_workflow.status_of_run not null,
   remaining_steps integer not null,
   order_key       bigint not null,          -- created_ms - priority * 600000
   priority        integer not null,
@@ -173,7 +173,7 @@ create index runs_open_idx on singularity_workflow.runs (run_id)
 create table singularity_workflow.step_states (
   run_id          uuid not null,
   step_no         smallint not null,
-  status          singularity_workflow.step_status not null,
+  status          singularity_workflow.status_of_step not null,
   remaining_deps  smallint not null,
   initial_tasks   integer,                  -- null: not known yet
   remaining_tasks integer,
@@ -201,7 +201,7 @@ create table singularity_workflow.tasks (
   run_id      uuid not null,
   step_no     smallint not null,
   task_index  integer not null,
-  status      singularity_workflow.task_status not null,
+  status      singularity_workflow.status_of_task not null,
   wait_reason singularity_workflow.wait_reason,
   attempt     integer not null default 0,   -- claims: the fencing token
   failures    integer not null default 0,

@@ -27,6 +27,9 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
   end if;
+  if singularity_workflow.is_dead(p_worker_id) then
+    p_n := 0;
+  end if;
   v_taken := singularity_workflow.take_tasks(p_worker_id, p_queues, p_low, p_n, clock_timestamp(), p_lost);
   return json_build_object(
     'work', singularity_workflow.task_reply(v_taken.p_taken, '{}', p_known_maps),

@@ -62,6 +62,9 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
   end if;
+  if p_slots > 0 and singularity_workflow.is_dead(p_worker_id) then
+    p_slots := 0;
+  end if;
 
   -- a statement of its own: the next one must see what the lock protects
   v_locked := singularity_workflow.lock_runs(

@@ -38,6 +38,9 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
   end if;
+  if singularity_workflow.is_dead(p_worker_id) then
+    return json_build_object('fired', 0, 'next', 0.5);
+  end if;
   if not pg_try_advisory_xact_lock(hashtextextended('singularity_workflow.timers', 0)) then
     return json_build_object('fired', 0, 'next', 0.05);
   end if;

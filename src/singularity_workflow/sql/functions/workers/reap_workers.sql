@@ -41,6 +41,9 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
   end if;
+  if singularity_workflow.is_dead(p_worker_id) then
+    return json_build_object('has_more', false, 'next', 0.5);
+  end if;
   if not pg_try_advisory_xact_lock(hashtextextended('singularity_workflow.reap', 0)) then
     return json_build_object('has_more', false, 'next', 0.5);
   end if;
@@ -54,10 +57,15 @@ begin
   )
   select array_agg(l.worker_id) into v_lost from lost l;
 
-  -- reaped_at says that nothing is left: no later call walks over the open runs again
+  -- reaped_at says that nothing is left: no later call walks over the open runs again, but
+  -- for one a minute after the end. A call of the dead one's that was under way then may
+  -- have given it tasks since
   select array_agg(w.worker_id) into v_dead
   from singularity_workflow.workers w
-  where (w.lost_at is not null or w.stopped_at is not null) and w.reaped_at is null;
+  cross join lateral (
+    select least(w.lost_at, w.stopped_at) + interval '1 minute' as last_look) l
+  where (w.lost_at is not null or w.stopped_at is not null)
+    and (w.reaped_at is null or w.reaped_at < l.last_look and l.last_look <= v_now);
 
   if v_dead is not null then
     select array_agg((f.run_id, f.step_no, f.task_index)::singularity_workflow.task_key)
