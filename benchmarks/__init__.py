@@ -9,12 +9,15 @@ has one role:
     apart        how it runs: in processes of its own, checked afterwards
     workloads    the workflows that are measured, and the check of their results
     floors       what PostgreSQL and pgmq cost without us
-    latency, chains, runs, maps, startup    the rows
+    latency, chains, runs, maps, startup    the rows of one process, or two
+    crew         worker processes that do as they are told
+    workers, pickup, idle, claimers         the rows of workers
     plan         which row is measured when, with what
     bars         what the figures are held against
     machine      on what they were taken
-    tables, report    how they are shown: text, Markdown, JSON
+    rows, tables, report    how they are shown: text, Markdown, JSON
     serve        a server for programs that have none of their own
+    endurance    what takes long: a long history, a long run, an old snapshot
     peers        the same kinds of work on other libraries
 
 Nothing is imported here: the peers live in an environment without the library.

@@ -1,7 +1,7 @@
 """
 Measure, print one table, and write the figures where they are wanted.
 
-    python -m benchmarks                         all of it, some minutes
+    python -m benchmarks                         all of it, some ten minutes
     python -m benchmarks --quick --json FILE     a try, below 45 seconds
     python -m benchmarks --dsn DSN               on a server of yours
     python -m benchmarks --markdown FILE         also into a document
@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.apart import WrongResult
-from benchmarks.bars import BARS, judge
-from benchmarks.loads import FULL, QUICK, Load
+from benchmarks.bars import BARS, Bar, judge
+from benchmarks.loads import FULL, QUICK
 from benchmarks.machine import machine, server_settings, server_version, versions
 from benchmarks.plan import PARTS, Samples, measure_all
 from benchmarks.report import Report
+from benchmarks.rows import ROWS, Row
 from benchmarks.servers import open_server
 from benchmarks.tables import replace_between_markers
 from singularity_workflow.engine.settings import (
@@ -47,7 +48,12 @@ def main() -> int:
         load = load.with_rounds(options.rounds)
     try:
         with open_server(options.dsn) as server:
-            context = read_context(server.dsn, load, options)
+            context = read_context(
+                server.dsn,
+                "quick" if options.quick else "full",
+                load.to_dict(),
+                is_embedded=options.dsn is None,
+            )
             samples = measure_all(server, load, options.only, say)
     except WrongResult as error:
         print(error, file=sys.stderr)
@@ -89,18 +95,18 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
 
 
 def read_context(
-    dsn: str, load: Load, options: argparse.Namespace
+    dsn: str, load: str, loads: dict[str, object], *, is_embedded: bool
 ) -> dict[str, object]:
-    """Return what the figures mean nothing without."""
+    """Return what the figures mean nothing without; *load* has a name and *loads*."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": machine(),
         "versions": {**versions(), "postgresql": server_version(dsn)},
         "settings": {
-            "load": "quick" if options.quick else "full",
-            "loads": load.to_dict(),
+            "load": load,
+            "loads": loads,
             "server": server_settings(dsn),
-            "is_embedded": options.dsn is None,
+            "is_embedded": is_embedded,
             "engine": {
                 "concurrency": DEFAULT_CONCURRENCY,
                 "pool_size": DEFAULT_POOL_SIZE,
@@ -110,7 +116,13 @@ def read_context(
     }
 
 
-def make_report(samples: Samples, context: dict[str, object]) -> Report:
+def make_report(
+    samples: Samples,
+    context: dict[str, object],
+    *,
+    bars: tuple[Bar, ...] = BARS,
+    rows: tuple[Row, ...] = ROWS,
+) -> Report:
     """Take the medians, and judge them."""
     figures = {
         name: float(f"{statistics.median(values):.5g}")
@@ -119,8 +131,9 @@ def make_report(samples: Samples, context: dict[str, object]) -> Report:
     return Report(
         figures=figures,
         samples=samples,
-        verdicts=judge(figures, BARS),
+        verdicts=judge(figures, bars),
         context=context,
+        rows=rows,
     )
 
 

@@ -124,7 +124,7 @@ def _claim(claimers: list[Claimer], calls: int, n: int) -> tuple[int, float]:
     tasks, sent = 0, len(claimers)
     with selectors.DefaultSelector() as selector:
         for claimer in claimers:
-            selector.register(claimer, selectors.EVENT_READ)
+            selector.register(claimer, selectors.EVENT_READ, claimer)
         began = time.perf_counter()
         for claimer in claimers:
             claimer.send(n)
@@ -134,8 +134,7 @@ def _claim(claimers: list[Claimer], calls: int, n: int) -> tuple[int, float]:
             if not ready:
                 raise WrongResult("claiming hangs")
             for key, _ in ready:
-                claimer = key.fileobj
-                assert isinstance(claimer, Claimer)
+                claimer = key.data
                 found = claimer.receive()
                 if found is None:
                     continue

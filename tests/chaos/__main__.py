@@ -29,7 +29,7 @@ from .proxy import Proxy
 from .server import OwnServer, own_server
 
 _WORKERS = 3
-_OPEN_RUNS = 60
+_OPEN_RUNS = 120
 _PATIENCE = 90.0
 """Seconds that the open runs have to end when the chaos is over."""
 

@@ -39,6 +39,7 @@ def dying_program(dsn, name, log, hangs_at):
     )
     try:
         run_id = program.stdout.readline().strip()
+        assert run_id, "the program did not start its run"
         wait_until(lambda: hangs_at in read(log), f"{hangs_at} to begin")
         # its siblings have ended, and the database knows of it
         done = LINES.index("total" if "square" in hangs_at else hangs_at)
@@ -299,25 +300,39 @@ def test_a_run_that_another_process_took_over_is_told_to_its_caller(dsn, monkeyp
 
     async def main():
         started = asyncio.Event()
-        where = []
 
-        async def step(ctx):
-            where.append(ctx.attempt)
-            if ctx.attempt == 1:
+        async def step(place):
+            if place == "first":
                 started.set()
                 await asyncio.Event().wait()
-            return ctx.attempt
+            return place
 
         flow = single(step)
-        async with AsyncEngine(dsn, lease=60) as engine, AsyncEngine(dsn) as other:
+        async with (
+            AsyncEngine(dsn, lease=60, resources={"place": "first"}) as engine,
+            AsyncEngine(dsn, resources={"place": "second"}) as other,
+        ):
             call = asyncio.create_task(engine.execute(flow))
             await started.wait()
             sql.rows(DECLARE_LOST, engine._session._worker.worker_id)
             (handle,) = await other.recover(flow)
-            assert await handle.result() == {"step": 2}
+            assert await handle.result() == {"step": "second"}
             return await call
 
-    assert run(main) == {"step": 2}
+    assert run(main) == {"step": "second"}
+
+
+def test_recovering_twice_tells_of_each_run_once(dsn, tmp_path):
+    """
+    The second call returns what was adopted since the first.
+    """
+    with Engine(dsn) as engine:
+        for _ in range(2):
+            log, name = tmp_path / unique(), unique()
+            with dying_program(dsn, name, log, "total") as run_id:
+                handles = engine.recover(make_flow(name))
+                assert [str(one.id) for one in handles] == [run_id]
+                assert handles[0].result() == RESULT
 
 
 def chain(length):

@@ -49,8 +49,13 @@ class Supervisor:
         self._signals += 1
         self._is_stopping.set()
         for process in self._processes:
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
+            self._pass_on(process)
+
+    def _pass_on(self, process: asyncio.subprocess.Process) -> None:
+        if process.returncode is None:
+            # two of a kind, one soon after the other, would arrive as one
+            number = signal.SIGTERM if self._signals == 1 else signal.SIGINT
+            process.send_signal(number)
 
     async def _keep_alive(self, number: int) -> None:
         pause = 1.0
@@ -62,6 +67,8 @@ class Supervisor:
                 start_new_session=True,
             )  # fmt: skip
             self._processes.add(process)
+            if self._is_stopping.is_set():
+                self._pass_on(process)
             logger.info("process %d of %d is %d", number + 1, self._count, process.pid)
             await self._wait(process)
             self._processes.discard(process)

@@ -55,15 +55,12 @@ def check_types(
     outputs: dict[str, Any] = {
         step.name: _output_type(step, signatures[step.name])
         for step in definition.steps
-        if step.name in signatures
     }
     checker = _Checker(outputs, inputs)
     for number, step in enumerate(definition.steps):
-        if step.name in signatures:
-            signature = signatures[step.name]
-            issues = checker.check(step, signature, json_pointer("steps", number))
-            for issue in issues:
-                yield replace(issue, location=signature.location)
+        signature = signatures[step.name]
+        for issue in checker.check(step, signature, json_pointer("steps", number)):
+            yield replace(issue, location=signature.location)
 
 
 def _output_type(step: StepDefinition, signature: Signature) -> Any:

@@ -55,7 +55,7 @@ class StepEntry:
     given: StepFunction
     signature: Signature
     depends_on: tuple[Reference, ...] = ()
-    has_edges_by_name: bool = True
+    has_edges_by_name: bool
     over: Reference | None = None
     initial_tasks: int | None = None
     options: StepOptions

@@ -82,11 +82,7 @@ class _Owner:
                 f"{self.name} has no {_STEPS} method and is no workflow",
                 hint=f"Pass a Workflow, or define {_STEPS}() that lists the steps.",
             )
-        if isinstance(source, ModuleType):
-            return getattr(source, _STEPS)()
-
-        kind = source if isinstance(source, type) else type(source)
-        method = inspect.getattr_static(kind, _STEPS, None)
+        method = inspect.getattr_static(source, _STEPS, None)
         if not isinstance(method, FunctionType):
             return getattr(source, _STEPS)()
         if not _needs_arguments(method):

@@ -160,7 +160,8 @@ class Dispatcher:
     # from outside
 
     def start(self) -> None:
-        """Begin to work."""
+        """Begin to work; what waits in the queues is looked for at once."""
+        self._wake.set()
         self._loop_task = asyncio.create_task(self._work(), name="swf-dispatcher")
 
     def announce(self, key: int | None) -> None:

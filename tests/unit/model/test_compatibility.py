@@ -138,6 +138,27 @@ def test_the_elements_must_fit(etl, parameter):
     )
 
 
+def test_the_index_is_compared_with_nothing(etl):
+    """
+    Only `item` and `input` of a map get elements.
+    """
+    etl.step(returns(list[Order]))
+    etl.map(takes(index=int, left=str), over="first")
+
+    assert len(etl.steps) == 2
+
+
+def test_the_elements_of_a_map_that_is_not_known_are_anything(etl):
+    """
+    A map whose annotation cannot be resolved still returns a list.
+    """
+    etl.map(returns("Gone"))
+    etl.step(takes("good", first=list[int]))
+    etl.step(takes("bad", first=dict))
+
+    assert problem(etl).endswith("but step 'first' returns list[Any]")
+
+
 def test_the_merged_view_of_a_later_step_is_an_object(etl):
     """
     No step with dependencies can get a list as its `input`.
@@ -163,6 +184,34 @@ def test_a_declared_input_must_fit_what_steps_take(parameter):
         f"parameter '{parameter}' of step 'second' is annotated as list[int], but the "
         "input of workflow 'etl' is declared as Order"
     )
+
+
+@pytest.mark.parametrize(
+    ("declared", "annotations"),
+    [
+        (int, {"run_input": str}),
+        (int, {"input": str}),
+        (list[int], {"input": list[str]}),
+    ],
+)
+def test_an_input_is_compared_as_it_may_be_written(declared, annotations):
+    """
+    An input that is declared as a number may be given as text, and is stored so.
+    """
+    etl = Workflow("etl", input=declared)
+    etl.step(takes(**annotations))
+
+    assert len(etl.steps) == 1
+
+
+def test_elements_of_an_input_are_compared_as_they_may_be_written():
+    """
+    The same holds for the elements of a declared array.
+    """
+    etl = Workflow("etl", input=list[int])
+    etl.map(takes(item=str))
+
+    assert len(etl.steps) == 1
 
 
 def test_the_run_input_is_compared_in_later_steps_too():

@@ -164,6 +164,29 @@ def test_a_class_that_needs_no_self_is_not_instantiated():
     assert len(read_source(Abstract)) == 3
 
 
+def test_optional_parameters_are_left_alone():
+    """
+    A function that can be called without arguments needs no instance.
+    """
+
+    class Source:
+        def __workflow_steps__(first="fetch", *rest, **more):  # noqa: N805
+            return [(first, fetch)]
+
+    assert [one.name for one in read_source(Source)] == ["fetch"]
+    assert [one.name for one in read_source(Source())] == ["fetch"]
+
+
+def test_a_module_is_no_instance():
+    """
+    A function of a module that takes something required cannot be called.
+    """
+    source = module(__workflow_steps__=lambda self: STEPS)
+
+    with pytest.raises(DefinitionError, match="cannot be made without arguments"):
+        read_source(source)
+
+
 def test_class_methods_and_static_methods_are_steps():
     """
     What is bound already is left as it is.

@@ -266,6 +266,7 @@ def test_an_input_may_be_whatever_its_type_accepts(declared, wanted, fits):
         (Annotated[list[int], "meta"], int),
         (list, Any),
         (dict[str, int], Any),
+        (Counter[str], Any),
         (list[int] | None, Any),
         (int, Any),
         (Any, Any),

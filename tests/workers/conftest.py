@@ -1,0 +1,88 @@
+"""
+The fixtures of these tests: a database, worker processes on it, and an engine.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+from engine.support import Sql
+from fixtures.invariants import assert_invariants
+
+from singularity_workflow import Engine
+from workers.support import LEASE, Command, Look, Stage, running
+
+
+@pytest.fixture
+def dsn(database: str) -> Iterator[str]:
+    """A database of the test's own, whose invariants hold at the end."""
+    yield database
+    with psycopg.connect(database) as connection:
+        assert_invariants(connection)
+
+
+@pytest.fixture
+def look(dsn: str) -> Look:
+    """A look into the database, past the engine."""
+    return Look(dsn)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """Where steps meet the test."""
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    return Stage(folder)
+
+
+@pytest.fixture
+def start_worker(dsn: str, tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """
+    Start the command `worker`, and kill it at the end.
+
+    The function takes the name of a workflow in `workers.flows`, and further arguments
+    of the command. It returns as soon as the worker serves.
+    """
+    numbers = itertools.count()
+    with ExitStack() as stack:
+
+        def start(
+            target: str = "WORKFLOWS",
+            *arguments: str,
+            lease: float = LEASE,
+            is_awaited: bool = True,
+            dsn: str = dsn,
+            **environment: str,
+        ) -> Command:
+            log_file = tmp_path / f"worker-{next(numbers)}.log"
+            command = stack.enter_context(
+                running(
+                    dsn, log_file, target, "--lease", f"{lease:g}", *arguments,
+                    **environment,
+                )
+            )  # fmt: skip
+            if is_awaited:
+                command.await_log("serves")
+            return command
+
+        yield start
+
+
+@pytest.fixture
+def engine(dsn: str) -> Iterator[Engine]:
+    """An engine that starts runs and waits for them, and runs none itself."""
+    with Engine(dsn) as found:
+        yield found
+
+
+@pytest.fixture
+def effects(dsn: str) -> Callable[[], list[str]]:
+    """A table for the effects of steps; the function returns its keys."""
+    sql = Sql(dsn)
+    sql.rows("create table effects (key text not null)")
+    return lambda: sql.rows("select key from effects order by key")
