@@ -156,8 +156,9 @@ class Session:
             elif now() > give_up_at and adoption.waiting > 0:
                 break  # whoever is left has sent a heartbeat since: it lives
             await asyncio.sleep(max(0.05, min(adoption.waiting + 0.02, 1.0)))
-        adopted, self._adopted = self._adopted, []
-        return [UUID(run_id) for run_id in adopted]
+        adopted = [UUID(run_id) for run_id in self._adopted]
+        self._adopted.clear()  # the workers hold this very list
+        return adopted
 
     async def wait(self, run_id: UUID, *, is_ours: bool) -> EndedRun:
         """Wait for the end of a run that was started."""
