@@ -16,7 +16,7 @@ from singularity_workflow import (
     RunStatus,
     RunTimeout,
 )
-from singularity_workflow.worker import dispatcher
+from singularity_workflow.worker import dispatcher, queue_view
 
 SHORT = 0.05
 
@@ -264,7 +264,8 @@ def test_retries_that_another_process_fired_are_taken_up_under_load(dsn, monkeyp
     """
     Without a hint the queue is looked at now and then, however busy the engine is.
     """
-    monkeypatch.setattr(dispatcher, "_IDLE_POLL", 0.3)
+    monkeypatch.setattr(dispatcher, "IDLE_POLL", 0.3)
+    monkeypatch.setattr(queue_view, "IDLE_POLL", 0.3)
 
     async def main():
         done = asyncio.Event()

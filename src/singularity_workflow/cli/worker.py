@@ -100,18 +100,14 @@ async def _run(options: argparse.Namespace) -> int:
             resources=_load_mapping(options.resources),
             executors=_load_mapping(options.executors),
         )
-        working = asyncio.ensure_future(worker.run(options.grace))
-        _stop_on_signals(worker, working)
-        try:
-            await working
-        except asyncio.CancelledError:
-            await worker.close()
+        await _work(worker, options.grace)
     return 0
 
 
-def _stop_on_signals(worker: Worker, working: asyncio.Future[None]) -> None:
+async def _work(worker: Worker, grace: float) -> None:
     """Let the first signal end the worker in good order, and the second at once."""
     loop = asyncio.get_running_loop()
+    must_hurry = asyncio.Event()
     signals: list[int] = []
 
     def on_signal(number: int) -> None:
@@ -119,10 +115,20 @@ def _stop_on_signals(worker: Worker, working: asyncio.Future[None]) -> None:
         if len(signals) == 1:
             worker.stop()
         else:
-            working.cancel()
+            must_hurry.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    working = asyncio.ensure_future(worker.run(grace))
+    hurrying = asyncio.ensure_future(must_hurry.wait())
+    await asyncio.wait({working, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+    hurrying.cancel()
+    if not working.done():
+        working.cancel()
+    try:
+        await working
+    except asyncio.CancelledError:
+        await worker.close()
 
 
 def load_workflows(target: str) -> list[object]:

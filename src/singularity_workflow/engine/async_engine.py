@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
+from singularity_workflow.engine.arguments import read_text, read_words
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import (
     read_cursor,
@@ -25,8 +26,6 @@ from singularity_workflow.engine.requests import (
     Execution,
     StartRequest,
     build_request,
-    read_text,
-    read_words,
 )
 from singularity_workflow.engine.results import to_result, to_result_or_error
 from singularity_workflow.engine.settings import (

@@ -5,20 +5,20 @@ One run, in the hands of the application.
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from singularity_workflow.engine.arguments import read_duration
 from singularity_workflow.engine.results import to_result
-from singularity_workflow.errors import InvalidSetting, RunTimeout
-from singularity_workflow.model.durations import Duration, to_duration
+from singularity_workflow.errors import RunTimeout
+from singularity_workflow.model.durations import Duration
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.async_engine import AsyncEngine
     from singularity_workflow.model.runs import RunMetadata
     from singularity_workflow.model.statuses import RunStatus
 
-__all__ = ["RunHandle", "read_duration"]
+__all__ = ["RunHandle"]
 
 
 class RunHandle:
@@ -78,18 +78,3 @@ class RunHandle:
 
     def __repr__(self) -> str:
         return f"<RunHandle {self.id}>"
-
-
-def read_duration(name: str, value: Duration | None) -> timedelta | None:
-    """
-    Return a length of time that a caller gave.
-
-    Raises:
-        InvalidSetting: If it is none, or negative.
-    """
-    if value is None:
-        return None
-    try:
-        return to_duration(value)
-    except ValueError as error:
-        raise InvalidSetting(f"{name} {error}") from None

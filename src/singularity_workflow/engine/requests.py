@@ -12,20 +12,25 @@ from uuid import UUID
 
 import orjson
 
-from singularity_workflow.engine.handles import read_duration
+from singularity_workflow.engine.arguments import (
+    read_bounded,
+    read_duration,
+    read_flag,
+    read_key,
+    read_words,
+)
 from singularity_workflow.engine.registry import Registered
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.names import did_you_mean
 
-__all__ = ["Execution", "StartRequest", "build_request", "read_text", "read_words"]
+__all__ = ["Execution", "StartRequest", "build_request"]
 
 Execution: TypeAlias = Literal["local", "distributed"]
 
 _MOST_RETRIES = 2**31 - 2
 _HIGHEST_PRIORITY = 1_000
-_LONGEST_KEY = 500
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,84 +114,18 @@ def build_request(
     deadline = read_duration("timeout", timeout)
     if deadline is not None and not deadline:
         raise InvalidSetting(f"timeout must be > 0 seconds, got {timeout!r}")
-    retries = _bounded("max_retries", max_retries, 0, _MOST_RETRIES)
+    retries = read_bounded("max_retries", max_retries, 0, _MOST_RETRIES)
     return StartRequest(
         run_id=run_id,
         workflow_id=registered.workflow_id,
         workflow=registered.compiled,
         input=registered.compiled.input.encode(value),
-        priority=_bounded("priority", priority, -_HIGHEST_PRIORITY, _HIGHEST_PRIORITY),
-        is_serial=not _true_or_false("parallel", parallel),
+        priority=read_bounded(
+            "priority", priority, -_HIGHEST_PRIORITY, _HIGHEST_PRIORITY
+        ),
+        is_serial=not read_flag("parallel", parallel),
         max_attempts=None if retries is None else retries + 1,
         timeout=deadline,
         tags=read_words("tags", tags),
-        idempotency_key=_key(idempotency_key),
+        idempotency_key=read_key("idempotency_key", idempotency_key),
     )
-
-
-def _bounded(name: str, value: int | None, lowest: int, highest: int) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidSetting(f"{name} must be an integer, got {value!r}")
-    if not lowest <= value <= highest:
-        raise InvalidSetting(f"{name} must be from {lowest} to {highest}, got {value}")
-    return value
-
-
-def _true_or_false(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidSetting(f"{name} must be True or False, got {value!r}")
-    return value
-
-
-def read_words(name: str, value: Iterable[str] | None) -> tuple[str, ...]:
-    """
-    Return the words that a caller gave, each once.
-
-    Raises:
-        InvalidSetting: If it is one text, no iterable, or a word is not printable.
-    """
-    if value is None:
-        return ()
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise InvalidSetting(f"{name} must be a list of strings, got {value!r}")
-    words = list(value)
-    for word in words:
-        _check_text(name, word)
-    return tuple(dict.fromkeys(words))
-
-
-def read_text(name: str, value: str | None) -> str | None:
-    """
-    Return a text that a caller gave.
-
-    Raises:
-        InvalidSetting: If PostgreSQL cannot store it.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise InvalidSetting(f"{name} must be text, got {value!r}")
-    if "\x00" in value or value.encode("utf-8", "replace").decode() != value:
-        raise InvalidSetting(f"{name} has characters that cannot be stored: {value!r}")
-    return value
-
-
-def _key(value: str | None) -> str | None:
-    if value is None:
-        return None
-    _check_text("idempotency_key", value)
-    if not 1 <= len(value) <= _LONGEST_KEY:
-        raise InvalidSetting(
-            f"idempotency_key must have 1 to {_LONGEST_KEY} characters, "
-            f"got {len(value)}"
-        )
-    return value
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise InvalidSetting(f"{name} must be text, got {value!r}")
-    if "\x00" in value or not value.isprintable():
-        raise InvalidSetting(f"{name} must be printable text, got {value!r}")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _CANCELLED_AT_ONCE = 100
+_LONGEST_HOLD = 0.2
+"""Seconds after which a run that was held at the first look is free again."""
 
 
 class Session:
@@ -144,18 +146,25 @@ class Session:
         if workflows:
             wanted = [await self.registry.resolve(one) for one in workflows]
             versions = [one.workflow_id for one in wanted]
-        now, give_up_at = asyncio.get_running_loop().time, None
+        now, give_up_at, was_over = asyncio.get_running_loop().time, 0.0, False
         while versions:
             adoption = await self._worker.adopt(versions)
             if adoption.adopted:
                 continue
-            if adoption.waiting is None or not wait:
+            if not wait:
                 break
-            if give_up_at is None:
-                give_up_at = now() + max(0.0, adoption.waiting)
-            elif now() > give_up_at and adoption.waiting > 0:
-                break  # whoever is left has sent a heartbeat since: it lives
-            await asyncio.sleep(max(0.05, min(adoption.waiting + 0.02, 1.0)))
+            silence = adoption.waiting
+            # who is still there after the time of the first look has beaten since
+            is_over = silence is None or (0 < give_up_at < now() and silence > 0)
+            if is_over and was_over:
+                break
+            was_over = is_over
+            if silence is None or is_over:
+                pause = _LONGEST_HOLD  # a run that somebody held was passed over
+            else:
+                pause = max(0.05, min(silence + 0.02, 1.0))
+                give_up_at = give_up_at or now() + max(0.0, silence)
+            await asyncio.sleep(pause)
         adopted = [UUID(run_id) for run_id in self._adopted]
         self._adopted.clear()  # the workers hold this very list
         return adopted

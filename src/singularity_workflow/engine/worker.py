@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from singularity_workflow.engine.arguments import read_duration
 from singularity_workflow.engine.async_engine import AsyncEngine
-from singularity_workflow.engine.handles import read_duration
 from singularity_workflow.engine.registry import Registry
 from singularity_workflow.engine.settings import read_concurrency, read_resources
 from singularity_workflow.errors import ConfigurationError, InvalidSetting

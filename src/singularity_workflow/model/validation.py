@@ -228,4 +228,5 @@ def _path(names: list[str]) -> str:
 
 def _listed(names: tuple[str, ...]) -> str:
     shown = ", ".join(dict.fromkeys(repr(name) for name in names[:_SHOWN]))
-    return shown + (", ..." if len(names) > _SHOWN else "")
+    more = len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from singularity_workflow.store.replies import EndedRun, HandedTask, Reply, Task
 from singularity_workflow.worker.catalog import Catalog, unserved
 from singularity_workflow.worker.memory import MapKey, RunMemory
 from singularity_workflow.worker.outcome import Outcome, describe_error, encode_batch
+from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
 from singularity_workflow.worker.runner import Job, Runner
 from singularity_workflow.worker.waiters import Waiters
 
@@ -37,12 +39,10 @@ logger = logging.getLogger(__name__)
 _LARGEST_BATCH: Final = 500
 _SMALLEST_TO_SPLIT: Final = 32
 _DEFERRALS_BEFORE_WAITING: Final = 3
-_IDLE_POLL: Final = 4.0
 _FIRST_POLL: Final = 0.02
 _LAST_POLL: Final = 1.0
 """Without hints: from the pace of a busy queue to that of an idle one."""
 
-_FULL_SCAN: Final = 5.0
 _LAST_BACKOFF: Final = 2.0
 
 
@@ -150,7 +150,7 @@ class Dispatcher:
         self._lost_before: set[TaskRef] = set()
         self._reserved = 0
         self._wake = asyncio.Event()
-        self._queue = _QueueView()
+        self._queue = QueueView(time.monotonic)
         self._is_idle = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
         self._is_draining = False
@@ -349,7 +349,7 @@ class Dispatcher:
     async def _report(self, batch: list[Outcome], maps: Sequence[MapKey]) -> None:
         slots = 0 if self._is_draining else self._free_slots()
         does_claim = slots > 0 and self._queue.may_have_messages
-        low = self._queue.low_key()
+        low = self._queue.begin_claim()
         try:
             reply = await self._store.report_tasks(
                 self.worker_id,
@@ -373,7 +373,7 @@ class Dispatcher:
             raise
         self._settle(reply)
         if does_claim:
-            self._queue.claimed(low, slots, reply)
+            self._queue.end_claim(low, slots, reply)
         self.absorb(reply)
         self._forget()
 
@@ -581,7 +581,7 @@ class Dispatcher:
         """Return how long to wait for a hint before looking without one."""
         if self._hooks.is_told():
             self._deaf_pause = _FIRST_POLL
-            return _IDLE_POLL
+            return IDLE_POLL
         self._deaf_pause = min(self._deaf_pause * 1.5, _LAST_POLL)
         return self._deaf_pause
 
@@ -593,43 +593,3 @@ class Dispatcher:
     def _wanted(self, batch: list[Outcome]) -> list[str]:
         runs = {one.task.run_id for one in batch}
         return [run_id for run_id in runs if run_id in self.waiters]
-
-
-class _QueueView:
-    """What is known of the queues without asking: are there messages, and where."""
-
-    def __init__(self) -> None:
-        self.may_have_messages = True
-        self.head: int | None = None
-        self._low = 0
-        self._scanned_at = float("-inf")
-        self._claimed_at = float("-inf")
-
-    def announce(self, key: int | None) -> None:
-        self.may_have_messages = True
-        self._low = 0 if key is None else min(self._low, key)
-
-    def look_again(self) -> None:
-        """Believe no longer that the queues are empty, if that was seen long ago."""
-        now = asyncio.get_running_loop().time()
-        if not self.may_have_messages and now - self._claimed_at > _IDLE_POLL:
-            self.announce(None)
-
-    def low_key(self) -> int:
-        """Return the key from which to claim; now and then from the very first."""
-        now = asyncio.get_running_loop().time()
-        if now - self._scanned_at > _FULL_SCAN:
-            self._low = 0
-        return self._low
-
-    def claimed(self, low: int, slots: int, reply: Reply) -> None:
-        """Take note of what a claim found."""
-        if reply.last is None and len(reply.tasks) >= slots:
-            return  # hand-over took all slots, and the queues were not looked at
-        self._claimed_at = asyncio.get_running_loop().time()
-        if low == 0:
-            self._scanned_at = self._claimed_at
-        if reply.last is not None:
-            self._low = reply.last
-        self.head = reply.head
-        self.may_have_messages = reply.head is not None

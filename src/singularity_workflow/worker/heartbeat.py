@@ -74,6 +74,10 @@ class Heartbeat:
         self._watchdog = watchdog
         self._sweep_until = 0.0
         self._is_away = False
+        self._lease = lease.total_seconds()
+        # by the clock on the wall: the other one stands still while a laptop sleeps
+        self._last_beat_at = time.time()
+        self._judges_from = 0.0
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(
@@ -89,6 +93,17 @@ class Heartbeat:
         with contextlib.suppress(RuntimeError):  # it has ended by itself
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=2)
+
+    @property
+    def may_judge(self) -> bool:
+        """
+        Whether a silence of others means anything.
+
+        If this worker could not beat for a lease (the database was away, the machine
+        slept), the others may not have been able to either: they get one lease more.
+        """
+        now = time.time()
+        return now - self._last_beat_at <= self._lease and now >= self._judges_from
 
     def sweep_soon(self) -> None:
         """Let the next beats return what was handed to us in a reply that got lost."""
@@ -139,5 +154,15 @@ class Heartbeat:
             logger.exception("the heartbeat failed, trying again")
             return self._interval
         self._is_away = False
+        self._note_beat()
         self._on_beat(beat)
         return self._interval
+
+    def _note_beat(self) -> None:
+        now = time.time()
+        silence, self._last_beat_at = now - self._last_beat_at, now
+        if silence > self._lease:
+            self._judges_from = now + self._lease
+            logger.warning(
+                "no heartbeat for %.1f s: the others are given time to show up", silence
+            )

@@ -139,13 +139,11 @@ class Reaper(Duty):
     """
     Give back the tasks of workers that died.
 
-    After a pause of this process that was longer than half a lease (a laptop that
-    slept), nobody is taken for dead for one lease: the others may have slept too.
-
     Args:
         store: Where the leases are.
         worker_id: Tells who we are.
-        lease: How long to wait after such a pause.
+        lease: Of this worker; the shorter it is, the more often others are looked at.
+        may_judge: Tells whether others may be taken for dead now.
         on_reaped: Told what came of it.
     """
 
@@ -154,25 +152,20 @@ class Reaper(Duty):
         store: TickerStore,
         worker_id: Callable[[], UUID],
         lease: timedelta,
+        may_judge: Callable[[], bool],
         on_reaped: Callable[[Reaped], None],
     ) -> None:
         self._store = store
         self._worker_id = worker_id
-        self._lease = lease.total_seconds()
+        self._may_judge = may_judge
         self._on_reaped = on_reaped
-        self._pause = min(_REAP_PAUSE, self._lease / 4)
-        self._last_call: float | None = None
-        super().__init__("leases", self._reap, self._pause)
+        self._timeout = max(_SHORTEST_TIMEOUT, lease.total_seconds() / 3)
+        pause = min(_REAP_PAUSE, lease.total_seconds() / 4)
+        super().__init__("leases", self._reap, pause)
 
     async def _reap(self) -> float | None:
-        now = asyncio.get_running_loop().time()
-        last, self._last_call = self._last_call, now
-        if last is not None and now - last > self._pause + self._lease / 2:
-            logger.warning("this process slept for %.1f s", now - last)
-            await asyncio.sleep(self._lease)
-            self._last_call = asyncio.get_running_loop().time()
-        reaped = await self._store.reap_workers(
-            self._worker_id(), max(_SHORTEST_TIMEOUT, self._lease / 3)
-        )
+        if not self._may_judge():
+            return None
+        reaped = await self._store.reap_workers(self._worker_id(), self._timeout)
         self._on_reaped(reaped)
         return 0.0 if reaped.has_more else reaped.next_in

@@ -93,7 +93,9 @@ class TaskWorker:
         self._rebirth: asyncio.Task[None] | None = None
         worker_id = self._ids.new_id()
         self.ticker = Ticker(store, lambda: self.worker_id, self._on_fired)
-        self.reaper = Reaper(store, lambda: self.worker_id, lease, self._on_reaped)
+        self.reaper = Reaper(
+            store, lambda: self.worker_id, lease, self._may_judge, self._on_reaped
+        )
         self.dispatcher = Dispatcher(
             store=store,
             worker_id=worker_id,
@@ -154,6 +156,7 @@ class TaskWorker:
         self.reaper.start()
         self.reaper.due_in(0)  # whose place we take may have died
         self.adopter.start()
+        self.adopter.due_in(0)
 
     async def close(self) -> None:
         """Stop in good order: what is not finished goes back to its queue."""
@@ -193,7 +196,12 @@ class TaskWorker:
             self._on_adopted([run_id for run_id, _ in adoption.adopted])
         return adoption
 
+    def _may_judge(self) -> bool:
+        return self._heartbeat is not None and self._heartbeat.may_judge
+
     async def _adopt(self) -> float | None:
+        if not self._may_judge():
+            return _PAUSE_WHEN_AWAY
         versions = self._catalog.ids()
         if versions and (await self.adopt(versions)).adopted:
             return 0.0
@@ -237,6 +245,8 @@ class TaskWorker:
             logger.warning(
                 "worker %s is lost: no heartbeat within its lease", worker_id
             )
+        if reaped.lost:
+            self.adopter.due_in(0)  # they may have had local runs
         for task, worker_id, losses in reaped.given_up:
             self.dispatcher.fail(
                 task,

@@ -83,6 +83,16 @@ def test_a_callable_is_a_predicate_with_its_qualified_name(function, name):
     assert condition.function is function
 
 
+def test_a_predicate_may_be_given_as_such():
+    """
+    A condition that was read before is read again as itself.
+    """
+    predicate = Predicate("app.check", len)
+
+    assert to_condition(predicate) is predicate
+    assert repr(predicate) == "Predicate(name='app.check')"
+
+
 def test_predicates_of_one_name_are_equal():
     """
     Two processes with the same code have the same definition.
@@ -125,6 +135,17 @@ def test_a_condition_survives_json(value):
     condition = to_condition(value)
 
     assert to_condition(condition_to_json(condition)) == condition
+
+
+def test_what_is_stored_is_a_copy():
+    """
+    A definition does not change with what is done to its JSON.
+    """
+    condition = to_condition({"a": 1})
+
+    condition_to_json(condition)["b"] = 2
+
+    assert condition == {"a": 1}
 
 
 def test_a_predicate_is_stored_by_name():

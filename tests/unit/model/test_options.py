@@ -48,6 +48,11 @@ def workflow(**given):
         ("queue", "fast", "fast"),
         ("queue", "Fast_2", "fast_2"),
         ("queue", "input", "input"),
+        ("queue_timeout", 5, timedelta(seconds=5)),
+        ("max_lost", 1, 1),
+        ("executor", "process", "process"),
+        ("executor", "My_Pool", "My_Pool"),
+        ("executor", "input", "input"),
         ("priority", -1000, -1000),
         ("priority", 1000, 1000),
         ("on_failure", "fail", "fail"),
@@ -88,6 +93,10 @@ def test_a_possible_value_is_read(name, value, read):
         ("queue", "a-b", "must be letters"),
         ("queue", "x" * 129, "has 129 characters"),
         ("queue", 5, "must be a string"),
+        ("queue_timeout", 0, "must be > 0 seconds"),
+        ("max_lost", 0, "must be from 1 to"),
+        ("executor", "a-b", "must be letters"),
+        ("executor", 5, "must be a string"),
         ("priority", 1001, "must be from -1000 to 1000"),
         ("priority", -1001, "must be from -1000 to 1000"),
         ("priority", 1.5, "must be an integer"),
@@ -214,6 +223,9 @@ def test_the_defaults_hold_where_nothing_is_given():
         ("timeout", 5, 9),
         ("queue", "own", "common"),
         ("priority", 5, 9),
+        ("queue_timeout", 5, 9),
+        ("max_lost", 5, 9),
+        ("executor", "own", "common"),
         ("on_failure", "skip", "skip_cascade"),
         ("on_unmet", "fail", "skip_cascade"),
     ],
@@ -289,6 +301,18 @@ def test_step_options_survive_json(options):
     What `to_json` writes, `read` reads back as the same options.
     """
     assert StepOptions.read(options.to_json()) == (options, [])
+
+
+def test_a_predicate_is_written_by_its_name():
+    """
+    The options of a step are JSON, whatever its conditions are.
+    """
+    options = step(when=len, when_not={"a": 1})
+
+    assert options.to_json() == {
+        "when": {"$predicate": "builtins.len"},
+        "when_not": {"a": 1},
+    }
 
 
 @given(workflow_options)

@@ -144,6 +144,17 @@ def test_each_mistake_is_named_with_its_place(data, issue):
     assert found(data) == [issue]
 
 
+@pytest.mark.parametrize("member", ["kind", "options"])
+def test_a_member_that_cannot_be_read_has_its_default(member):
+    """
+    The rest of the definition is read as if the member were absent.
+    """
+    definition, issues = read_definition(one_step(**{member: 5}))
+
+    assert len(issues) == 1
+    assert definition == read_definition(one_step())[0]
+
+
 @pytest.mark.parametrize("steps", [5, "abc", {"name": "a"}, True])
 def test_steps_are_an_array(steps):
     """

@@ -53,6 +53,7 @@ def test_a_valid_definition_has_no_issues(definition):
         (workflow(step("a"), step("b-c")), ("bad_name", "/steps/1/name")),
         (workflow(step("item")), ("bad_name", "/steps/0/name")),
         (workflow(step(None)), ("bad_name", "/steps/0/name")),
+        (workflow(step(["a"])), ("bad_name", "/steps/0/name")),
         (workflow(step("a"), step("a")), ("duplicate_step", "/steps/1/name")),
         (workflow(step("a"), step("A")), ("case_twins", "/steps/1/name")),
         (workflow(step("a", "a")), ("self_dependency", "/steps/0/depends_on/0")),
@@ -110,6 +111,7 @@ def test_a_map_may_have_no_tasks_at_all(value):
     definition = workflow(map_step("a", initial_tasks=value))
 
     assert found(definition) == []
+    assert MAX_INITIAL_TASKS == 10**9 - 1
 
 
 @pytest.mark.parametrize(
@@ -201,8 +203,20 @@ def test_a_long_cycle_is_shown_in_part():
     message = validate(workflow(*steps))[0].message
 
     assert "s0 → s1 → " in message
-    assert "(989 more) → s999 → s0" in message
+    assert "→ s9 → (989 more) → s999 → s0" in message
     assert len(message) < 300
+
+
+@pytest.mark.parametrize(("size", "is_cut"), [(11, False), (12, True)])
+def test_a_cycle_of_a_dozen_names_is_shown_whole(size, is_cut):
+    """
+    Twelve names are read easily, more are not.
+    """
+    steps = [step(f"s{n}", f"s{(n + 1) % size}") for n in range(size)]
+
+    message = validate(workflow(*steps))[0].message
+
+    assert ("more)" in message) is is_cut
 
 
 def test_every_separate_cycle_is_reported():
@@ -282,6 +296,7 @@ def test_more_steps_than_a_smallint_counts_are_refused():
     """
     steps = [step(f"s{n}") for n in range(MAX_STEPS + 1)]
 
+    assert MAX_STEPS == 2**15 - 1
     assert found(workflow(*steps[:-1])) == []
     assert found(workflow(*steps)) == [("too_many_steps", "/steps")]
 
@@ -295,6 +310,20 @@ def test_the_sources_of_a_map_are_listed_in_the_hint():
     issue = validate(definition)[0]
 
     assert issue.hint == "Set over to one of 'b', 'a'."
+
+
+@pytest.mark.parametrize(("count", "is_cut"), [(12, False), (13, True)])
+def test_a_dozen_sources_of_a_map_are_listed(count, is_cut):
+    """
+    Of many dependencies only the first ones are shown.
+    """
+    steps = [step(f"s{n}") for n in range(count)]
+    definition = workflow(*steps, map_step("m", *(one.name for one in steps)))
+
+    hint = validate(definition)[0].hint
+
+    assert hint.endswith("'s11' and 1 more.") is is_cut
+    assert hint.endswith("'s11'.") is not is_cut
 
 
 def test_dependencies_of_any_kind_can_be_listed():

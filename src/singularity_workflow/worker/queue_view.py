@@ -1,0 +1,83 @@
+"""
+What is known of the queues without asking: may there be messages, and from which key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from singularity_workflow.store.replies import Reply
+
+__all__ = ["IDLE_POLL", "QueueView"]
+
+IDLE_POLL: Final = 4.0
+"""Seconds after which empty queues are looked at again without a hint."""
+
+_FULL_SCAN: Final = 5.0
+"""
+Seconds between claims from the very first key.
+
+The others begin at the last key that was taken: what an old snapshot keeps of the
+messages before it need not be passed over each time.
+"""
+
+
+class QueueView:
+    """
+    The queues of one worker, as its last claims and the hints since show them.
+
+    Args:
+        clock: Returns seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.may_have_messages = True
+        self.head: int | None = None
+        self._clock = clock
+        self._low = 0
+        # the smallest key that was announced while a claim was under way
+        self._announced: int | None = None
+        self._scanned_at = float("-inf")
+        self._claimed_at = float("-inf")
+
+    def announce(self, key: int | None) -> None:
+        """Take note of new messages from *key* on; None: from anywhere."""
+        self.may_have_messages = True
+        low = 0 if key is None else key
+        self._low = min(self._low, low)
+        self._announced = low if self._announced is None else min(self._announced, low)
+
+    def look_again(self) -> None:
+        """Believe no longer that the queues are empty, if that was seen long ago."""
+        if not self.may_have_messages and self._clock() - self._claimed_at > IDLE_POLL:
+            self.announce(None)
+
+    def begin_claim(self) -> int:
+        """Return the key from which to claim; now and then the very first."""
+        if self._clock() - self._scanned_at > _FULL_SCAN:
+            self._low = 0
+        self._announced = None
+        return self._low
+
+    def end_claim(self, low: int, slots: int, reply: Reply) -> None:
+        """
+        Take note of what a claim found.
+
+        Args:
+            low: The key from which it searched.
+            slots: How many tasks it could have brought.
+            reply: What it brought.
+        """
+        if reply.last is None and len(reply.tasks) >= slots:
+            return  # hand-over took all slots, and the queues were not looked at
+        self._claimed_at = self._clock()
+        if low == 0:
+            self._scanned_at = self._claimed_at
+        if reply.last is not None:
+            self._low = reply.last
+        self.head = reply.head
+        self.may_have_messages = reply.head is not None
+        if self._announced is not None:
+            # committed after the claim had looked: not seen by it
+            self.announce(self._announced)
