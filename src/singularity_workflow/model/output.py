@@ -60,7 +60,9 @@ class OutputCodec:
     def _convert(self, adapter: Adapter, value: object) -> object:
         try:
             checked = adapter.validate_python(value)
-            dumped: object = adapter.dump_python(checked, mode="json", by_alias=True)
+            dumped: object = adapter.dump_python(
+                checked, mode="json", by_alias=True, warnings="error"
+            )
         except ValidationError as error:
             raise InvalidOutput(
                 f"the output of step {self.step!r} does not fit "

@@ -24,6 +24,7 @@ from psycopg.types.json import set_json_loads
 
 from singularity_workflow.errors import (
     ConnectionFailed,
+    InvalidSetting,
     SchemaOutdated,
     error_for_sqlstate,
 )
@@ -89,7 +90,13 @@ def set_codecs(context: AdaptContext) -> None:
 
 def _session(dsn: str) -> dict[str, Any]:
     """Return how to connect, the options that the address carries included."""
-    own = conninfo_to_dict(dsn)
+    try:
+        own = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as error:
+        raise InvalidSetting(
+            f"the address of the database cannot be read: {str(error).strip()}",
+            hint="Give a URL, postgresql://user@host/database, or key=value pairs.",
+        ) from error
     options = f"{SESSION_OPTIONS} {own.get('options') or ''}".rstrip()
     return {
         "conninfo": dsn,

@@ -100,7 +100,7 @@ begin
     'announced', v_announced,
     'waiting', (
       -- how long until the last silent owner of such a run is known to live or not
-      select extract(epoch from max(w.heartbeat_at + w.lease) - v_now)::float8
+      select extract(epoch from max(greatest(w.heartbeat_at, pg_postmaster_start_time()) + w.lease) - v_now)::float8
       from singularity_workflow.workers w
       where w.stopped_at is null and w.lost_at is null and w.worker_id is distinct from p_owner
         and exists (
