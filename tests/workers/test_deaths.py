@@ -152,6 +152,11 @@ def test_nobody_is_taken_for_dead_by_one_that_has_slept_too(start_worker, look):
     After a pause of its own a worker gives the others a lease to show up (S2).
     """
     sleeper, other = start_worker(lease=2), start_worker(lease=2)
+    settled = "select bool_and(heartbeat_at > started_at + interval '1 s') from {}"
+    eventually(
+        lambda: look.value(settled.format("singularity_workflow.workers")),
+        "both to beat, and to have done what they do at their start",
+    )
     for worker in (sleeper, other):
         worker.send(signal.SIGSTOP)
     beat = "select max(heartbeat_at) < clock_timestamp() - interval '3 s' from {}"

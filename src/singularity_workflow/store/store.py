@@ -15,7 +15,7 @@ import orjson
 from singularity_workflow.store import sql_files
 from singularity_workflow.store.borrowed import call_on
 from singularity_workflow.store.channel import Channel
-from singularity_workflow.store.connections import JsonText
+from singularity_workflow.store.connections import JsonText, array_text
 from singularity_workflow.store.replies import (
     Adoption,
     Beat,
@@ -227,15 +227,15 @@ class Store:
     ) -> Reply:
         """Record outcomes and take the next tasks; see `report_tasks.sql`."""
         parameters = {
-            "worker_id": worker_id,
+            "worker_id": str(worker_id),
             "batch": JsonText(batch),
             "slots": slots,
-            "queues": queues,
+            "queues": array_text(queues),
             "claim": claim,
             "low": low,
             "max_key": max_key,
-            "wanted": list(wanted),
-            "known_maps": list(known_maps),
+            "wanted": array_text(wanted),
+            "known_maps": array_text(known_maps),
             "wait": False,
             "lost": lost,
         }
@@ -252,12 +252,12 @@ class Store:
                 worker_id=worker_id,
                 batch=JsonText(batch),
                 slots=0,
-                queues=[],
+                queues="{}",
                 claim=False,
                 low=0,
                 max_key=None,
-                wanted=list(wanted),
-                known_maps=[],
+                wanted=array_text(wanted),
+                known_maps="{}",
                 wait=True,
                 lost=False,
             )

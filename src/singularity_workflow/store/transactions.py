@@ -21,6 +21,7 @@ from singularity_workflow.store import sql_files
 from singularity_workflow.store.channel import DEFAULT_CALL_TIMEOUT
 from singularity_workflow.store.connections import (
     JsonText,
+    array_text,
     connect,
     connect_blocking,
     cut_after,
@@ -49,12 +50,12 @@ def _completion(worker_id: UUID, batch: bytes, run_id: UUID) -> dict[str, Any]:
         "worker_id": worker_id,
         "batch": JsonText(batch),
         "slots": 0,
-        "queues": [],
+        "queues": "{}",
         "claim": False,
         "low": 0,
         "max_key": None,
-        "wanted": [str(run_id)],
-        "known_maps": [],
+        "wanted": array_text([str(run_id)]),
+        "known_maps": "{}",
         "wait": True,
         "lost": False,
     }

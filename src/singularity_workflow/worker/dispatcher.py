@@ -301,11 +301,12 @@ class Dispatcher:
     # the loop
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), self._idle_pause())
-            except TimeoutError:
-                self._queue.announce(None)
+            # a timer of its own: `wait_for` would make a task for every step of a chain
+            poll = loop.call_later(self._idle_pause(), self.announce, None)
+            await self._wake.wait()
+            poll.cancel()
             self._wake.clear()
             while self._ended or self._can_claim():
                 self._queue.look_again()
@@ -347,7 +348,11 @@ class Dispatcher:
             self.memory.unpin_maps(maps)
 
     async def _report(self, batch: list[Outcome], maps: Sequence[MapKey]) -> None:
-        slots = 0 if self._is_draining else self._free_slots()
+        slots = 0
+        if not self._is_draining:
+            # what has ended and goes with the next call keeps its slots: for what
+            # follows from it
+            slots = max(0, self._free_slots() - len(self._ended))
         does_claim = slots > 0 and self._queue.may_have_messages
         low = self._queue.begin_claim()
         try:
