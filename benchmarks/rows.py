@@ -110,7 +110,12 @@ ROWS = (
     Row(
         "import, over pydantic's",
         "import_over_pydantic_ms",
-        "{import_over_pydantic_ms:.0f} ms",
+        "{import_over_pydantic_ms:.1f} ms",
+    ),
+    Row(
+        "import of the engine's names",
+        "import_names_ms",
+        "{import_names_ms:.0f} ms",
     ),
     Row("connect, warm embedded server", "connect_warm_s", "{connect_warm_s:.2f} s"),
     Row("connect, new embedded server", "connect_new_s", "{connect_new_s:.2f} s"),

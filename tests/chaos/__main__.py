@@ -26,7 +26,7 @@ from .crew import Crew
 from .load import Load
 from .mischief import Mischief
 from .proxy import Proxy
-from .server import OwnServer, own_server
+from .server import HOST, OwnServer, own_server
 
 _WORKERS = 3
 _OPEN_RUNS = 120
@@ -99,7 +99,7 @@ async def _prepare(dsn: str) -> None:
 async def _chaos(
     server: OwnServer, dsn: str, seconds: float, folder: Path, story: Story
 ) -> None:
-    proxy = Proxy(server.port, _dice(story, "proxy"))
+    proxy = Proxy((HOST, server.port), _dice(story, "proxy"))
     await proxy.open()
     through_proxy = server.dsn_for(_DATABASE, proxy.port)
     crew = Crew(

@@ -12,11 +12,12 @@ import struct
 
 from .server import HOST
 
-__all__ = ["Link", "Proxy"]
+__all__ = ["Endpoint", "Link", "Proxy"]
 
 _CHUNK = 65_536
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
+Endpoint = str | tuple[str, int]
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -95,14 +96,14 @@ class Link:
 
 class Proxy:
     """
-    Listen on a port of the loopback and connect it to another.
+    Listen on a port of the loopback and connect it to a server.
 
     Args:
-        target: The port of the server.
+        target: The host and port of the server, or the path of its socket.
         dice: Chooses links.
     """
 
-    def __init__(self, target: int, dice: random.Random) -> None:
+    def __init__(self, target: Endpoint, dice: random.Random) -> None:
         self._target = target
         self._dice = dice
         self._links: set[Link] = set()
@@ -123,11 +124,20 @@ class Proxy:
         """Break all links."""
         if self._listener is not None:
             self._listener.close()
-        for link in list(self._links):
-            link.reset()
+        self.reset()
         for carrying in list(self._carrying):
             carrying.cancel()
         await asyncio.gather(*self._carrying, return_exceptions=True)
+
+    def reset(self) -> None:
+        """Reset all links; new ones are let through."""
+        for link in list(self._links):
+            link.reset()
+
+    def swallow(self) -> None:
+        """Let all links that there are swallow everything."""
+        for link in self._links:
+            link.swallow()
 
     def any_link(self) -> Link | None:
         """Return a link that nothing was done to yet."""
@@ -142,7 +152,7 @@ class Proxy:
         self._carrying.add(task)
         task.add_done_callback(self._carrying.discard)
         try:
-            server = await asyncio.open_connection(HOST, self._target)
+            server = await self._connect()
         except OSError:
             writer.transport.abort()
             return
@@ -154,3 +164,8 @@ class Proxy:
                 await link.carry()
         finally:
             self._links.discard(link)
+
+    async def _connect(self) -> _Stream:
+        if isinstance(self._target, str):
+            return await asyncio.open_unix_connection(self._target)
+        return await asyncio.open_connection(*self._target)

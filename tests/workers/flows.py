@@ -194,6 +194,15 @@ def write_in_thread(run_input, ctx: Context) -> str:
     return "written"
 
 
+detached = Workflow("detached", retry=RetryPolicy(max_attempts=1))
+
+
+@detached.step(executor="process")
+def write_elsewhere(ctx: Context) -> None:
+    with ctx.transaction():
+        pass
+
+
 # queues
 
 mixed = Workflow("mixed")

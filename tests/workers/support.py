@@ -5,14 +5,15 @@ What these tests share: worker processes, stages for their steps, and patience.
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from typing import Any
 import psutil
 import pytest
 
-from chaos.server import die_with_parent
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from chaos.proxy import Endpoint, Proxy
+from chaos.server import HOST, die_with_parent
 from engine.support import Sql
 from workers.flows import LIFETIME
 
@@ -31,6 +35,7 @@ __all__ = [
     "Command",
     "Stage",
     "eventually",
+    "proxied",
     "running",
 ]
 
@@ -228,3 +233,38 @@ class Look(Sql):
             "select status::text from singularity_workflow.runs where run_id = %s",
             run_id,
         )
+
+
+class Way(Proxy):
+    """
+    A way to the server of a test that can be disturbed.
+
+    Args:
+        dsn: Of a database behind it.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(_endpoint(dsn), random.Random(0))
+        self._behind = dsn
+
+    @property
+    def dsn(self) -> str:
+        """The address by this way."""
+        return make_conninfo(self._behind, host=HOST, port=self.port)
+
+
+@asynccontextmanager
+async def proxied(dsn: str) -> AsyncIterator[Way]:
+    """Open a way to a database; it is broken at the end."""
+    way = Way(dsn)
+    await way.open()
+    try:
+        yield way
+    finally:
+        await way.close()
+
+
+def _endpoint(dsn: str) -> Endpoint:
+    parts = conninfo_to_dict(dsn)
+    host, port = str(parts["host"]), int(parts.get("port") or 5432)
+    return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)

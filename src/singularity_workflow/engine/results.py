@@ -4,12 +4,14 @@ How a run ended, as a value or as an exception.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from singularity_workflow.errors import RunCancelled, RunError, RunFailed, RunTimeout
 from singularity_workflow.model.statuses import RunStatus
-from singularity_workflow.store.replies import EndedRun
+
+if TYPE_CHECKING:
+    from singularity_workflow.store.replies import EndedRun
 
 __all__ = ["DEADLINE", "to_result", "to_result_or_error"]
 

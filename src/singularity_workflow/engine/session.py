@@ -223,9 +223,10 @@ class Session:
             self.hub.unsubscribe(worker.dispatcher.announce)
             await worker.close()
 
-    def _on_started_elsewhere(self, reply: Reply) -> None:
+    def _on_started_elsewhere(self, reply: Reply, are_workers_told: bool) -> None:
         if reply.announced is not None:
-            self.notifier.announce(reply.announced)
+            if not are_workers_told:
+                self.notifier.announce(reply.announced)
             for worker in self._workers:
                 worker.dispatcher.announce(reply.announced)
 

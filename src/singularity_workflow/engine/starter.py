@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 _LARGEST_BATCH: Final = 500
 _TRIES: Final = 6
 _FIRST_PAUSE: Final = 0.1
+_ALONE: Final = 0.005
+"""Seconds without another start after which one counts as alone."""
+
 _SLOTS_PER_RUN: Final = 2
 """Root tasks of a run that may be handed over with its start."""
 
@@ -44,7 +47,7 @@ class StartStore(Protocol):
     """The one call that this module makes."""
 
     async def start_runs(
-        self, requests: bytes, *, owner: UUID | None, slots: int
+        self, requests: bytes, *, owner: UUID | None, slots: int, notify: bool = False
     ) -> tuple[list[tuple[str, str, bool]], Reply]: ...
 
 
@@ -58,7 +61,8 @@ class Starter:
     Args:
         store: Where runs are started.
         dispatcher: Who takes what is handed over; None: the runs are distributed.
-        on_reply: Told of each reply when there is no dispatcher.
+        on_reply: Told of each reply when there is no dispatcher, and whether workers
+            were told by the commit.
         context: The context variables of its tasks, and so of the steps that are
             handed over: those of the engine, not of whoever calls first.
     """
@@ -67,7 +71,7 @@ class Starter:
         self,
         store: StartStore,
         dispatcher: Dispatcher | None = None,
-        on_reply: Callable[[Reply], None] | None = None,
+        on_reply: Callable[[Reply, bool], None] | None = None,
         *,
         context: contextvars.Context,
     ) -> None:
@@ -76,6 +80,7 @@ class Starter:
         self._on_reply = on_reply
         self._context = context
         self._waiting: deque[_Waiting] = deque()
+        self._last_start = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
     def start(self, request: StartRequest) -> asyncio.Future[UUID]:
@@ -159,9 +164,16 @@ class Starter:
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def _start_distributed(self, data: bytes) -> list[tuple[str, str, bool]]:
-        answers, reply = await self._store.start_runs(data, owner=None, slots=0)
+        # a start that comes alone tells workers in its own commit, which saves them the
+        # wait for another; many at once are told after it, by one hint for all
+        now = asyncio.get_running_loop().time()
+        is_alone = not self._waiting and now - self._last_start > _ALONE
+        answers, reply = await self._store.start_runs(
+            data, owner=None, slots=0, notify=is_alone
+        )
+        self._last_start = asyncio.get_running_loop().time()
         if self._on_reply is not None:
-            self._on_reply(reply)
+            self._on_reply(reply, is_alone)
         return answers
 
     async def _start_local(

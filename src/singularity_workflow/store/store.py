@@ -93,7 +93,7 @@ class Store:
     # runs
 
     async def start_runs(
-        self, requests: bytes, *, owner: UUID | None, slots: int
+        self, requests: bytes, *, owner: UUID | None, slots: int, notify: bool = False
     ) -> tuple[list[tuple[str, str, bool]], Reply]:
         """
         Start runs; see `start_runs.sql`.
@@ -102,6 +102,7 @@ class Store:
             requests: An encoded array of requests.
             owner: The worker whose local runs they are; None: distributed.
             slots: How many tasks the owner can take at once.
+            notify: Whether workers are told by the commit.
 
         Returns:
             For each request the id it asked for, the run it got and whether that is
@@ -109,7 +110,12 @@ class Store:
         """
         data = await self._starts.call(
             sql_files.query("runs/start_runs"),
-            {"requests": JsonText(requests), "owner": owner, "slots": slots},
+            {
+                "requests": JsonText(requests),
+                "owner": owner,
+                "slots": slots,
+                "notify": notify,
+            },
         )
         return data["runs"], parse_reply(data)
 

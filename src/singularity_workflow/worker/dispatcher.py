@@ -170,8 +170,15 @@ class Dispatcher:
         self._wake.set()
 
     def reserve(self, wanted: int) -> int:
-        """Keep up to *wanted* slots for tasks that another call brings."""
-        free = max(0, min(wanted, self._free_slots()))
+        """
+        Keep up to *wanted* slots for tasks that another call brings.
+
+        None while messages wait: what is older goes first, and the slots are better
+        filled by the call that is made for it.
+        """
+        if self._queue.may_have_messages or self._is_draining:
+            return 0
+        free = max(0, min(wanted, self._free_slots() - len(self._ended)))
         self._reserved += free
         return free
 
