@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
-
 from psycopg.rows import namedtuple_row
 
 from tests.fixtures.invariants import assert_invariants

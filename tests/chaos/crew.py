@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .flows import LIFETIME
 from .clock import within
+from .flows import LIFETIME
 from .server import die_with_parent
 
 __all__ = ["LEASE", "Crew", "Death"]

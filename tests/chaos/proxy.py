@@ -109,6 +109,7 @@ class Proxy:
         self._links: set[Link] = set()
         self._carrying: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
+        self.swallows_all = False
 
     @property
     def port(self) -> int:
@@ -157,6 +158,7 @@ class Proxy:
             writer.transport.abort()
             return
         link = Link((reader, writer), server)
+        link.is_black_hole = self.swallows_all
         self._links.add(link)
         try:
             # only `close` cancels it, and asyncio would complain

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-
 from psycopg.conninfo import make_conninfo
 
 from singularity_workflow.store.embedded.account import Account, server_account

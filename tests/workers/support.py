@@ -20,12 +20,11 @@ from typing import Any
 
 import psutil
 import pytest
-
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
 from chaos.proxy import Endpoint, Proxy
 from chaos.server import HOST, die_with_parent
 from engine.support import Sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
 from workers.flows import LIFETIME
 
 __all__ = [

@@ -56,7 +56,7 @@ def test_sigterm_waits_for_what_runs(engine, start_worker, stage, look):
 
 def test_from_sigterm_on_it_takes_nothing(engine, start_worker, stage, look):
     """
-    What follows from its last task, and what is queued, is left to others (decision 14).
+    What follows from its last task, and what is queued, is left to others.
     """
     worker = start_worker()
     handle = engine.start(flows.gated, stage.input, execution="distributed")

@@ -1,4 +1,4 @@
-"""Workers die, sleep and come back: nothing is lost, and nothing is done for the dead."""
+"""Workers die, sleep and come back: nothing is lost, nothing is done for the dead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def victim(start_worker, engine, stage):
     return worker, handle
 
 
-def test_the_tasks_of_a_killed_worker_are_queued_again(victim, start_worker, stage, look):
+def test_the_tasks_of_a_killed_worker_are_queued_again(
+    victim, start_worker, stage, look
+):
     """
     Within its lease and two seconds; that is a loss and no failure (P 183).
     """
@@ -142,7 +144,9 @@ def test_a_sleeper_gets_no_work_under_the_id_that_was_declared_lost(
 
     for handle in handles:
         assert handle.result(timeout=30) == {"three": 3}
-    owners = look.rows("select distinct worker_id::text from singularity_workflow.tasks")
+    owners = look.rows(
+        "select distinct worker_id::text from singularity_workflow.tasks"
+    )
     assert owners == [worker.worker_ids[-1]]
     assert worker.worker_ids[0] not in owners
 
@@ -204,7 +208,7 @@ def test_a_poison_task_fails_after_so_many_losses(start_worker, engine, stage, l
 
 def test_the_neighbours_of_a_poison_task_complete(start_worker, engine, stage, look):
     """
-    They die with it once at the most: after that one of the lost is tried at a time (S3).
+    They die with it once at the most: after that the lost are tried one by one (S3).
     """
     supervisor = start_worker("WORKFLOWS", "--processes", "2")
     value = {"items": list(range(8)), "stage": stage.input}

@@ -107,9 +107,7 @@ def test_a_mistake_is_told_once(start_worker):
     assert supervisor.log.count("no workflow is in") == 1
 
 
-def test_the_tasks_of_a_dead_process_are_given_to_the_others(
-    pair, look, engine, stage
-):
+def test_the_tasks_of_a_dead_process_are_given_to_the_others(pair, look, engine, stage):
     """
     As soon as its lease has ended.
     """

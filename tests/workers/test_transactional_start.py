@@ -1,4 +1,4 @@
-"""`start(connection=)`: the run begins with the caller's own transaction, or not at all."""
+"""`start(connection=)`: the run begins with the caller's transaction, or not at all."""
 
 from __future__ import annotations
 
@@ -137,7 +137,9 @@ def test_it_belongs_to_the_writes_around_it(dsn, look, effects):
             for key, is_kept in (("a", True), ("b", False)):
                 with pytest.raises(ZeroDivisionError):
                     async with connection.transaction(force_rollback=not is_kept):
-                        await connection.execute("insert into effects values (%s)", (key,))
+                        await connection.execute(
+                            "insert into effects values (%s)", (key,)
+                        )
                         await engine.start(
                             flow, execution="distributed", connection=connection
                         )
@@ -183,7 +185,9 @@ def test_a_transaction_above_read_committed_is_refused(dsn, level):
     run(main)
 
 
-def test_a_blocking_engine_takes_a_blocking_connection(engine, dsn, start_worker, stage):
+def test_a_blocking_engine_takes_a_blocking_connection(
+    engine, dsn, start_worker, stage
+):
     """
     And a run of a worker in another process.
     """

@@ -93,6 +93,7 @@ def test_a_worker_that_dies_between_the_return_and_the_commit(
     The step has returned and its result is being recorded, or committed: killed there,
     too, it takes effect exactly once (F4).
     """
+    look.rows(WAIT_AT_COMMIT)
     worker = start_worker()
     handle = engine.start(flow, stage.input, execution="distributed")
     stage.await_note("attempt-1")
@@ -128,8 +129,6 @@ def held_up(dsn, moment, run_id):
     """Let completions of a run wait: for its row, or in their COMMIT."""
     with psycopg.connect(dsn) as connection:
         if moment == "commit":
-            connection.execute(WAIT_AT_COMMIT)
-            connection.commit()
             connection.execute("select pg_advisory_xact_lock(4711)")
         else:
             connection.execute(
@@ -174,6 +173,7 @@ def test_a_commit_whose_answer_was_lost_counts(dsn, effects, look):
         return "written"
 
     flow = flow_of(write)
+    look.rows(WAIT_AT_COMMIT)
 
     async def main():
         async with (

@@ -14,7 +14,7 @@ import sys
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, ForwardRef, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from singularity_workflow.errors import DefinitionError
 
@@ -152,9 +152,7 @@ def _unwrap(function: object) -> Any:
         function = function.__init__  # type: ignore[misc]
     elif not hasattr(function, "__code__") and not inspect.isroutine(function):
         function = getattr(function, "__call__", function)  # noqa: B004
-    if isinstance(function, functools.partialmethod):
-        function = function.func
-    return inspect.unwrap(function) if callable(function) else function
+    return inspect.unwrap(function)  # type: ignore[arg-type]
 
 
 def _bound_keywords(function: object) -> frozenset[str]:
@@ -184,21 +182,15 @@ def _resolve(function: Any, names: Mapping[str, object]) -> dict[str, object]:
 def _resolve_one(
     value: object, namespace: dict[str, Any], names: Mapping[str, object]
 ) -> object:
-    if value is None:
-        return type(None)
     try:
         carrier = type("_", (), {"__annotations__": {"x": value}})
         hints = typing.get_type_hints(
             carrier, globalns=namespace, localns=dict(names), include_extras=True
         )
     except Exception as error:
-        text = value if isinstance(value, str) else _forward_text(value)
+        text = value if isinstance(value, str) else repr(value)
         return Unresolved(text, str(error))
     return hints["x"]
-
-
-def _forward_text(value: object) -> str:
-    return value.__forward_arg__ if isinstance(value, ForwardRef) else repr(value)
 
 
 def _closure_names(function: Any) -> dict[str, object]:

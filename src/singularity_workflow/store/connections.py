@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import threading
 from contextlib import contextmanager
@@ -99,28 +100,65 @@ def set_codecs(context: AdaptContext) -> None:
     set_json_loads(orjson.loads, context)
 
 
-def _session(dsn: str) -> dict[str, Any]:
-    """Return how to connect, the options that the address carries included."""
+def _read_address(dsn: str) -> dict[str, Any]:
     try:
-        own = conninfo_to_dict(dsn)
+        return conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
         raise InvalidSetting(
             f"the address of the database cannot be read: {str(error).strip()}",
             hint="Give a URL, postgresql://user@host/database, or key=value pairs.",
         ) from error
-    options = f"{SESSION_OPTIONS} {own.get('options') or ''}".rstrip()
+
+
+def _session(dsn: str) -> dict[str, Any]:
+    """Return how to connect, the options that the address carries included."""
+    own = _read_address(dsn)
+    # among the options: the server reports the name, which tells whether they hold
+    name = re.sub(r"([\\ ])", r"\\\1", own.get("application_name", APPLICATION_NAME))
+    own_options = own.get("options") or ""
+    options = f"{SESSION_OPTIONS} -c application_name={name} {own_options}"
     return {
         "conninfo": dsn,
         "autocommit": True,
         "connect_timeout": own.get("connect_timeout", CONNECT_TIMEOUT),
-        "application_name": own.get("application_name", APPLICATION_NAME),
-        "options": options,
+        "application_name": "",
+        "options": options.rstrip(),
     }
+
+
+def _pooled_session(dsn: str) -> dict[str, Any]:
+    """
+    Return how to connect by way of a pooler that takes no options.
+
+    Of what they say nothing is needed for a result to be right: the functions refuse
+    other isolation levels, and set for themselves what their plans need.
+    """
+    own = _read_address(dsn)
+    return {
+        **_session(dsn),
+        "application_name": own.get("application_name", APPLICATION_NAME),
+        "options": own.get("options") or "",
+    }
+
+
+def _is_from_pooler(error: psycopg.OperationalError) -> bool:
+    # PgBouncer, in each of its versions
+    return "unsupported startup parameter" in str(error)
+
+
+def _adapt(connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
+    set_codecs(connection)
+    if connection.info.parameter_status("application_name") in {None, ""}:
+        # there is a pooler between: what we prepare would be on anybody's connection
+        connection.prepare_threshold = None
 
 
 async def connect(dsn: str) -> psycopg.AsyncConnection[Any]:
     """
     Open a connection in autocommit mode: each call of ours is one transaction.
+
+    By way of a transaction pooler (PgBouncer) it has no settings of its own and
+    prepares nothing.
 
     Args:
         dsn: A libpq connection string or URL.
@@ -129,16 +167,30 @@ async def connect(dsn: str) -> psycopg.AsyncConnection[Any]:
         ConnectionFailed: If the server cannot be reached or refuses us.
     """
     with translated_errors():
-        connection = await psycopg.AsyncConnection.connect(**_session(dsn))
-    set_codecs(connection)
+        try:
+            connection = await psycopg.AsyncConnection.connect(**_session(dsn))
+        except psycopg.OperationalError as error:
+            if not _is_from_pooler(error):
+                raise
+            connection = await psycopg.AsyncConnection.connect(
+                **_pooled_session(dsn), prepare_threshold=None
+            )
+    _adapt(connection)
     return connection
 
 
 def connect_blocking(dsn: str) -> psycopg.Connection[Any]:
     """Open a connection for a thread of its own; see `connect`."""
     with translated_errors():
-        connection = psycopg.Connection.connect(**_session(dsn))
-    set_codecs(connection)
+        try:
+            connection = psycopg.Connection.connect(**_session(dsn))
+        except psycopg.OperationalError as error:
+            if not _is_from_pooler(error):
+                raise
+            connection = psycopg.Connection.connect(
+                **_pooled_session(dsn), prepare_threshold=None
+            )
+    _adapt(connection)
     return connection
 
 

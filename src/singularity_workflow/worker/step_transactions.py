@@ -21,8 +21,8 @@ class TransactionBlock:
     The block of a step's transaction: `async with` in a coroutine, `with` in a thread.
 
     Leaving the block commits nothing: the transaction commits with the result of the
-    step, after the step returned. A block that raises makes the step fail, and rolls
-    back.
+    step, after the step returned. A block that raises rolls back at once, whatever the
+    step makes of the error.
 
     Args:
         dsn: Where to connect.
@@ -32,11 +32,7 @@ class TransactionBlock:
         self._dsn = dsn
         self.async_transaction: AsyncStepTransaction | None = None
         self.transaction: StepTransaction | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the step opened its transaction."""
-        return self.async_transaction is not None or self.transaction is not None
+        self._was_opened = False
 
     async def __aenter__(self) -> Any:
         self._refuse_second()
@@ -49,7 +45,10 @@ class TransactionBlock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the transaction open: the step's result belongs to it."""
+        """Leave the transaction to the step's result, unless the block raised."""
+        if error is not None and self.async_transaction is not None:
+            transaction, self.async_transaction = self.async_transaction, None
+            await transaction.close()
 
     def __enter__(self) -> Any:
         self._refuse_second()
@@ -62,11 +61,15 @@ class TransactionBlock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the transaction open: the step's result belongs to it."""
+        """Leave the transaction to the step's result, unless the block raised."""
+        if error is not None and self.transaction is not None:
+            transaction, self.transaction = self.transaction, None
+            transaction.close()
 
     def _refuse_second(self) -> None:
-        if self.is_open:
+        if self._was_opened:
             raise ConfigurationError(
                 "a step has one transaction, and this one was opened before",
                 hint="Do all that belongs together in one block.",
             )
+        self._was_opened = True

@@ -211,12 +211,16 @@ def test_a_value_of_a_plain_type_is_passed_as_it_is(context, annotation, value):
     assert bind_one(context, annotation, value) is value
 
 
-def test_many_problems_are_counted(context):
+@pytest.mark.parametrize(("problems", "end"), [(5, "$[4]"), (6, "and 1 more")])
+def test_many_problems_are_counted(context, problems, end):
     """
     Five problems are shown, the others are counted.
     """
-    with pytest.raises(InvalidInput, match="and 2 more"):
-        bind_one(context, list[int], list("abcdefg"))
+    with pytest.raises(InvalidInput) as caught:
+        bind_one(context, list[int], ["a"] * problems)
+
+    assert str(caught.value).count(";") == min(problems, 6) - 1
+    assert end in str(caught.value).rpartition(";")[2]
 
 
 def test_a_resource_may_be_annotated_with_any_class(context):

@@ -285,6 +285,19 @@ def test_a_predicate_that_cannot_be_bound_is_an_error_with_its_place():
     assert f"{HERE}:{check.__code__.co_firstlineno}" in str(caught.value)
 
 
+def test_a_predicate_without_a_signature_is_an_error():
+    """
+    A built-in that does not tell what it takes cannot be bound.
+    """
+    etl = Workflow("etl")
+    etl.step(lambda: 1, name="load", when=type)
+
+    with pytest.raises(DefinitionError, match="cannot be read") as caught:
+        etl.compile()
+
+    assert [one.code for one in caught.value.issues] == ["bad_predicate"]
+
+
 def test_a_predicate_that_is_known_by_name_only_is_an_error():
     """
     A step whose condition nobody can ask must not run unconditionally.

@@ -61,6 +61,11 @@ def test_without_types_any_json_is_taken(value):
         ([Priced], {"price": Decimal("1.50"), "a": 1}, b'{"price":"1.50","a":1}'),
         ([Order, Customer], {"id": 1, "name": "a"}, b'{"id":1,"name":"a"}'),
         (
+            [Priced],
+            {"price": Decimal(1), "order": Order(id=1, type="b")},
+            b'{"price":"1","order":{"id":1,"day":"2026-01-01","type":"b"}}',
+        ),
+        (
             [Customer, Priced],
             {"price": Decimal(1), "name": "a"},
             b'{"price":"1","name":"a"}',

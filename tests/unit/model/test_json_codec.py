@@ -39,6 +39,15 @@ class Mode(enum.StrEnum):
     FAST = "fast"
 
 
+class Odd(enum.Enum):
+    NAN = math.nan
+    SET = frozenset({1})
+
+
+class Blob(BaseModel):
+    data: bytes
+
+
 class Key(str):
     """A key with manners of its own."""
 
@@ -113,6 +122,7 @@ def test_empty_and_awkward_values_survive(value):
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (2**64 - 1, 2**64 - 1),
         (-(2**63), -(2**63)),
+        ([None, -(2**63), 2**64 - 1], [None, -(2**63), 2**64 - 1]),
     ],
 )
 def test_values_with_one_obvious_form_are_accepted(value, decoded):
@@ -137,6 +147,9 @@ def test_values_with_one_obvious_form_are_accepted(value, decoded):
         ({"a": b"x"}, "$.a", "bytes is not JSON"),
         ({"a": [bytearray(b"x")]}, "$.a[0]", "bytearray is not JSON"),
         ([{1, 2}], "$[0]", "set is not JSON"),
+        ([Odd.SET], "$[0]", "frozenset is not JSON"),
+        ([Odd.NAN], "$[0]", "nan is not a JSON number"),
+        ([Blob(data=b"\xff")], "$[0]", "cannot be dumped: "),
         ([frozenset()], "$[0]", "frozenset is not JSON"),
         ({"price": Decimal("1.5")}, "$.price", "Decimal is not JSON"),
         ([1j], "$[0]", "complex is not JSON"),
@@ -185,16 +198,32 @@ def test_a_value_that_contains_itself_is_refused(wrap):
     assert len(caught.value.path) < 100
 
 
-def test_nesting_has_a_limit():
+def nested(depth):
+    """Return a null in so many lists."""
+    value: object = None
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("depth", [255, 10_000])
+def test_nesting_has_a_limit(depth):
     """
     A depth that encoders and PostgreSQL have no room for is refused.
     """
-    deep: object = 1
-    for _ in range(10_000):
-        deep = [deep]
+    assert encode_json(nested(254)) == b"[" * 254 + b"null" + b"]" * 254
+    with pytest.raises(NotJson, match="more than 254 levels deep"):
+        encode_json(nested(depth))
 
-    with pytest.raises(NotJson, match="levels deep"):
-        encode_json(deep)
+
+def test_the_reason_is_short_where_the_type_says_all():
+    """
+    What another library says about a type is left out.
+    """
+    with pytest.raises(NotJson) as caught:
+        encode_json([{1}])
+
+    assert str(caught.value) == "$[0]: set is not JSON"
 
 
 BAD = st.sampled_from([math.nan, math.inf, 2**64, b"", {1}, "\ud800", "\x00", 1j])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import typing
-from functools import partial, partialmethod
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +31,9 @@ async def coroutine(a: int) -> str: ...
 def positional(a: int, b: str = "x", /, c=1): ...
 
 
-def hidden(a: Hidden, b: list[Hidden], c: int) -> Hidden: ...
+def hidden(
+    a: Hidden, b: list[Hidden], c: Annotated[int, "meta"], d: None
+) -> Hidden: ...
 
 
 def nothing(a: None) -> None: ...
@@ -50,8 +52,6 @@ class Callable:
 
     @staticmethod
     def static(a: int) -> str: ...
-
-    half = partialmethod(method, a=1)
 
 
 class AsyncCallable:
@@ -226,11 +226,27 @@ def test_a_name_that_is_missing_is_kept_as_text():
     """
     signature = read_signature(hidden)
 
-    first, second, third = (one.annotation for one in signature.parameters)
+    first, second, third, fourth = (one.annotation for one in signature.parameters)
     assert first == Unresolved("Hidden", "name 'Hidden' is not defined")
     assert second == Unresolved("list[Hidden]", "name 'Hidden' is not defined")
-    assert third is int
+    assert typing.get_args(third) == (int, "meta")
+    assert fourth is type(None)
     assert isinstance(signature.returns, Unresolved)
+
+
+def test_a_name_that_is_missing_inside_of_a_type_is_shown_with_it():
+    """
+    Annotations that Python evaluated may have text in them still.
+    """
+    namespace = {}
+    exec("def step(a: list['Hidden'], b: None, c: int): ...", namespace)
+
+    annotations = [
+        one.annotation for one in read_signature(namespace["step"]).parameters
+    ]
+
+    assert annotations[0].text == "list['Hidden']"
+    assert annotations[1:] == [type(None), int]
 
 
 def test_none_is_a_type():
