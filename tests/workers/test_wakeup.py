@@ -11,15 +11,10 @@ from singularity_workflow import AsyncEngine, Worker
 from workers import flows
 from workers.support import Look
 
-LISTENING = """
-select count(*) from pg_stat_activity
-where datname = current_database() and application_name = 'singularity_workflow'
-  and query like 'listen%%'
-"""
 CUT_LISTENERS = """
 select count(pg_terminate_backend(pid)) from pg_stat_activity
 where datname = current_database() and application_name = 'singularity_workflow'
-  and query ilike any (array['listen%%', 'select 1;'])
+  and query ilike any (array['listen%', 'select 1;%'])
 """
 
 

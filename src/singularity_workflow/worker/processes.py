@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 __all__ = ["ProcessDied", "ProcessSlots", "RemoteError"]
@@ -103,14 +104,14 @@ class _Slot:
 
     def __init__(
         self,
-        context: multiprocessing.context.SpawnContext,
+        context: SpawnContext,
         calls: queue.SimpleQueue[_Call | None],
         on_took: Callable[[], None],
     ) -> None:
         self._context = context
         self._calls = calls
         self._on_took = on_took
-        self._process: multiprocessing.context.SpawnProcess | None = None
+        self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
         self._running: Future[Any] | None = None
         self._lock = threading.Lock()
