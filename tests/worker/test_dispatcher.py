@@ -105,7 +105,7 @@ def test_a_hand_over_whose_reply_is_lost_is_found(private, monkeypatch):
             with advisory_lock(private) as release:
                 handle = await engine.start(flow)
                 await until(lambda: sql.value(WAITING) == 1, "the report to wait")
-                cut(engine._session.store._hot._connection)
+                cut(engine._session.store._hot[0]._connection)
                 await until(lambda: sql.value(WAITING) == 2, "its repetition to wait")
                 release()
                 await until(lambda: sql.value(HANDED_TO_NOBODY), "the old commit")

@@ -5,13 +5,16 @@ The fixtures of these tests: a database, worker processes on it, and an engine.
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 import pytest
+from chaos.server import OwnServer, own_server
 from engine.support import Sql
+from fixtures.fix_database import migrate_now
 from fixtures.invariants import assert_invariants
 
 from singularity_workflow import Engine
@@ -86,3 +89,24 @@ def effects(dsn: str) -> Callable[[], list[str]]:
     sql = Sql(dsn)
     sql.rows("create table effects (key text not null)")
     return lambda: sql.rows("select key from effects order by key")
+
+
+@pytest.fixture(scope="session")
+def own() -> Iterator[OwnServer]:
+    """
+    A server of these tests alone: it may be crashed, and has few connections.
+
+    It logs each statement.
+    """
+    with own_server(max_connections="30", log_statement="all") as server:
+        yield server
+
+
+@pytest.fixture
+def own_dsn(own: OwnServer) -> Iterator[str]:
+    """A migrated database on it, whose invariants hold at the end."""
+    dsn = own.create_database(f"own_{uuid.uuid4().hex}")
+    migrate_now(dsn)
+    yield dsn
+    with psycopg.connect(dsn) as connection:
+        assert_invariants(connection)

@@ -6,10 +6,7 @@ import contextlib
 
 import psycopg
 import pytest
-from chaos.server import own_server
 from engine.support import make_workflow, run, until
-from fixtures.fix_database import migrate_now
-from fixtures.invariants import assert_invariants
 
 from singularity_workflow import AsyncEngine, Engine, RetryPolicy, Worker
 from workers import flows
@@ -38,23 +35,6 @@ CUT_ALL = """
 select count(pg_terminate_backend(pid)) from pg_stat_activity
 where datname = current_database() and application_name = 'singularity_workflow'
 """
-
-
-@pytest.fixture(scope="module")
-def own():
-    """A server of these tests alone, that may be crashed, and has few connections."""
-    with own_server(max_connections="30") as server:
-        migrate_now(server.create_database("own"))
-        yield server
-
-
-@pytest.fixture
-def own_dsn(own):
-    """A database on it, whose invariants hold at the end."""
-    dsn = own.dsn_for("own")
-    yield dsn
-    with psycopg.connect(dsn) as connection:
-        assert_invariants(connection)
 
 
 @pytest.mark.parametrize(

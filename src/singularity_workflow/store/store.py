@@ -54,12 +54,13 @@ class Store:
     def __init__(self, pool: Pool) -> None:
         self.dsn = pool.conninfo
         self._pool = pool
-        self._hot = Channel(self.dsn, "tasks")
+        self._hot = (Channel(self.dsn, "tasks"), Channel(self.dsn, "tasks 2"))
         self._starts = Channel(self.dsn, "starts")
 
     async def close(self) -> None:
         """Close the dedicated connections, and the pool if it is ours."""
-        await self._hot.close()
+        for channel in self._hot:
+            await channel.close()
         await self._starts.close()
         await self._pool.close()
 
@@ -204,7 +205,7 @@ class Store:
     ) -> Reply:
         """Start the next queued tasks; see `claim_tasks.sql`."""
         return parse_reply(
-            await self._hot.call(
+            await self._hot[0].call(
                 sql_files.query("tasks/claim_tasks"),
                 {
                     "worker_id": worker_id,
@@ -230,8 +231,13 @@ class Store:
         wanted: Sequence[str] = (),
         known_maps: Sequence[str] = (),
         lost: bool = True,
+        lane: int = 0,
     ) -> Reply:
-        """Record outcomes and take the next tasks; see `report_tasks.sql`."""
+        """
+        Record outcomes and take the next tasks; see `report_tasks.sql`.
+
+        *lane* is 0 or 1: which of two connections makes the call.
+        """
         parameters = {
             "worker_id": str(worker_id),
             "batch": JsonText(batch),
@@ -246,7 +252,7 @@ class Store:
             "lost": lost,
         }
         query = sql_files.query("tasks/report_tasks")
-        return parse_reply(await self._hot.call(query, parameters))
+        return parse_reply(await self._hot[lane].call(query, parameters))
 
     async def report_alone(
         self, worker_id: UUID, batch: bytes, wanted: Sequence[str]

@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -38,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 _LARGEST_BATCH: Final = 500
 _SMALLEST_TO_SPLIT: Final = 32
+_SMALLEST_HELP: Final = 16
+_FIRST_LANE: Final = 0
+_SECOND_LANE: Final = 1
 _DEFERRALS_BEFORE_WAITING: Final = 3
 _FIRST_POLL: Final = 0.02
 _LAST_POLL: Final = 1.0
@@ -62,6 +64,7 @@ class TaskStore(Protocol):
         wanted: Sequence[str] = (),
         known_maps: Sequence[str] = (),
         lost: bool = True,
+        lane: int = 0,
     ) -> Reply: ...
 
     async def report_alone(
@@ -141,7 +144,10 @@ class Dispatcher:
         self._known: dict[TaskRef, None] = {}
         self._running: dict[TaskRef, Job] = {}
         self._ended: deque[Outcome] = deque()
-        self._reported: dict[TaskRef, Outcome] = {}
+        # the runs of the calls that are under way, of which there may be two
+        self._busy_runs: set[str] = set()
+        self._calls = 0
+        self._is_claiming = False
         # runs that others hold all the time: reported apart, each in its own turn
         self._contended: dict[str, list[Outcome]] = {}
         self._apart: set[asyncio.Task[None]] = set()
@@ -152,7 +158,8 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._queue = QueueView(time.monotonic)
         self._is_idle = asyncio.Event()
-        self._loop_task: asyncio.Task[None] | None = None
+        self._help_wanted = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
         self._is_draining = False
         self._backoff = 0.0
         self._deaf_pause = _FIRST_POLL
@@ -162,7 +169,10 @@ class Dispatcher:
     def start(self) -> None:
         """Begin to work; what waits in the queues is looked for at once."""
         self._wake.set()
-        self._loop_task = asyncio.create_task(self._work(), name="swf-dispatcher")
+        self._loops = [
+            asyncio.create_task(self._work(), name="swf-dispatcher"),
+            asyncio.create_task(self._help(), name="swf-dispatcher-2"),
+        ]
 
     def announce(self, key: int | None) -> None:
         """Take note that messages may wait, from *key* on; None: from anywhere."""
@@ -257,21 +267,18 @@ class Dispatcher:
     async def close(self) -> None:
         """Stop, report what has ended, and give the rest back to its queue."""
         self._is_draining = True
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._loop_task
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
         unfinished = list(self._running)
         jobs = [job.task for job in self._running.values() if job.task is not None]
         for job in list(self._running.values()):
             job.stop()
         if jobs:
             await asyncio.wait(jobs, timeout=1.0)
-        self._ended.extendleft(self._reported.values())
-        self._reported = {}
         try:
             while self._ended:
-                await self._exchange()
+                await self._exchange(_FIRST_LANE)
             if unfinished:
                 await self._store.release_tasks(unfinished)
                 self._hooks.on_announced(0)
@@ -315,13 +322,27 @@ class Dispatcher:
             await self._wake.wait()
             poll.cancel()
             self._wake.clear()
-            while self._ended or self._can_claim():
-                self._queue.look_again()
-                await self._exchange_or_back_off()
+            while await self._exchange_or_back_off(_FIRST_LANE):
+                pass
 
-    async def _exchange_or_back_off(self) -> None:
+    async def _help(self) -> None:
+        """
+        Make a second call while the first is under way, if there is enough for it.
+
+        The database then works for this process on two cores, and never on one run
+        twice at a time: the second call would find it locked.
+        """
+        while True:
+            await self._help_wanted.wait()
+            self._help_wanted.clear()
+            while self._calls and len(self._ended) >= _SMALLEST_HELP:
+                if not await self._exchange_or_back_off(_SECOND_LANE):
+                    break
+
+    async def _exchange_or_back_off(self, lane: int) -> bool:
+        """Make one call, or wait after one that failed; False: nothing to do."""
         try:
-            await self._exchange()
+            has_called = await self._exchange(lane)
         except ConnectionFailed as error:
             if not self._backoff:
                 logger.warning("the database is away: %s", error.message)
@@ -335,33 +356,62 @@ class Dispatcher:
                 logger.debug("reporting tasks failed again: %s", error)
             await self._back_off()
         else:
-            if self._backoff:
+            if has_called and self._backoff:
                 logger.warning("the database is back")
                 self._backoff = 0.0
                 self.waiters.ask_for_all()
+            return has_called
+        return True
 
     async def _back_off(self) -> None:
         self._queue.announce(None)
         self._backoff = min(_LAST_BACKOFF, self._backoff * 2 or 0.05)
         await asyncio.sleep(self._backoff * random.uniform(0.5, 1))  # noqa: S311
 
-    async def _exchange(self, limit: int = _LARGEST_BATCH) -> None:
-        """Report at most *limit* outcomes in one call, and do what it answers."""
-        batch = self._take_batch(limit)
-        maps = self.memory.pin_maps()
-        try:
-            await self._report(batch, maps)
-        finally:
-            self.memory.unpin_maps(maps)
-
-    async def _report(self, batch: list[Outcome], maps: Sequence[MapKey]) -> None:
+    async def _exchange(self, lane: int) -> bool:
+        """Report what has ended, take what comes next; False: nothing to do."""
+        self._queue.look_again()
+        batch = self._take_batch()
         slots = 0
         if not self._is_draining:
-            # what has ended and goes with the next call keeps its slots: for what
+            # what has ended and goes with another call keeps its slots: for what
             # follows from it
             slots = max(0, self._free_slots() - len(self._ended))
-        does_claim = slots > 0 and self._queue.may_have_messages
-        low = self._queue.begin_claim()
+        # one claim at a time: two of them would pass over each other's messages
+        does_claim = (
+            slots > 0 and self._queue.may_have_messages and not self._is_claiming
+        )
+        if not batch and (self._calls or not does_claim):
+            return False  # what another call brings may fill the slots as well
+
+        runs = {outcome.task.run_id for outcome in batch}
+        maps = self.memory.pin_maps()
+        self._busy_runs |= runs
+        self._reserved += slots
+        self._calls += 1
+        self._is_claiming |= does_claim
+        self._ask_for_help()
+        try:
+            await self._report(lane, batch, maps, slots, does_claim)
+        finally:
+            self._calls -= 1
+            self._is_claiming &= not does_claim
+            self._reserved -= slots
+            self._busy_runs -= runs
+            self.memory.unpin_maps(maps)
+            if self._ended or self._queue.may_have_messages:
+                self._wake.set()
+        return True
+
+    async def _report(
+        self,
+        lane: int,
+        batch: list[Outcome],
+        maps: Sequence[MapKey],
+        slots: int = 0,
+        does_claim: bool = False,  # noqa: FBT002
+    ) -> None:
+        low = self._queue.begin_claim() if does_claim else 0
         try:
             reply = await self._store.report_tasks(
                 self.worker_id,
@@ -374,29 +424,39 @@ class Dispatcher:
                 wanted=self._wanted(batch),
                 known_maps=[f"({run_id},{step_no})" for run_id, step_no in maps],
                 lost=not self._lost_before,
+                lane=lane,
             )
         except BatchRejected as error:
-            self._put_back(batch)
-            await self._isolate(batch, error)
+            if does_claim:
+                self._queue.break_claim()
+            await self._isolate(lane, batch, maps, error)
             return
         except BaseException:
             # not known whether it took effect: the same again, refused if it did
-            self._put_back(batch)
+            self._ended.extendleft(reversed(batch))
+            if does_claim:
+                self._queue.break_claim()
             raise
-        self._settle(reply)
+        reported = self._settle(batch, reply)
         if does_claim:
             self._queue.end_claim(low, slots, reply)
         self.absorb(reply)
-        self._forget()
+        # only now may payloads go: the reply counted on them
+        for ref in reported:
+            self._release(ref)
 
-    def _take_batch(self, limit: int) -> list[Outcome]:
-        batch = list(islice(self._ended, self._batch_size(limit)))
-        self._reported = {outcome.task: outcome for outcome in batch}
-        for _ in batch:
-            self._ended.popleft()
+    def _take_batch(self) -> list[Outcome]:
+        """Take what goes with the next call: nothing of a run that is in another."""
+        size = self._batch_size()
+        if not self._busy_runs:
+            return [self._ended.popleft() for _ in range(size)]
+        free = [one for one in self._ended if one.task.run_id not in self._busy_runs]
+        batch = free[:size]
+        taken = {outcome.task for outcome in batch}
+        self._ended = deque(one for one in self._ended if one.task not in taken)
         return batch
 
-    def _batch_size(self, limit: int) -> int:
+    def _batch_size(self) -> int:
         """
         Return how many outcomes go with the next call.
 
@@ -405,36 +465,31 @@ class Dispatcher:
         while what follows from the other runs.
         """
         ended = len(self._ended)
-        if ended >= _SMALLEST_TO_SPLIT and not self._running:
+        if ended >= _SMALLEST_TO_SPLIT and not self._running and not self._calls:
             ended = (ended + 1) // 2
-        return min(ended, limit)
+        return min(ended, _LARGEST_BATCH)
 
-    def _put_back(self, batch: list[Outcome]) -> None:
-        self._ended.extendleft(reversed(batch))
-        self._reported = {}
+    def _ask_for_help(self) -> None:
+        if self._calls and len(self._ended) >= _SMALLEST_HELP:
+            self._help_wanted.set()
 
-    def _settle(self, reply: Reply) -> None:
-        """Take note of what was refused, and keep what was deferred."""
+    def _settle(self, batch: list[Outcome], reply: Reply) -> list[TaskRef]:
+        """Keep what was deferred, and return the attempts that are dealt with."""
         for ref in reply.refused:
             logger.info(
                 "the result of %s came too late and was refused",
                 "/".join(map(str, ref)),
                 extra={"run_id": ref.run_id},
             )
+        reported = {outcome.task: outcome for outcome in batch}
         for ref in reply.deferred:
-            outcome = self._reported[ref]
+            outcome = reported.pop(ref)
             outcome.deferrals += 1
             if outcome.deferrals < _DEFERRALS_BEFORE_WAITING:
                 self._ended.append(outcome)
             else:
                 self._set_apart(outcome)
-            del self._reported[ref]
-
-    def _forget(self) -> None:
-        """Give up the payloads of what was reported, now that the reply was used."""
-        for ref in self._reported:
-            self._release(ref)
-        self._reported = {}
+        return list(reported)
 
     def _release(self, ref: TaskRef) -> None:
         self._known.pop(ref, None)
@@ -481,12 +536,22 @@ class Dispatcher:
         self._ended.extend(outcomes)
         self._wake.set()
 
-    async def _isolate(self, batch: list[Outcome], error: BatchRejected) -> None:
+    async def _isolate(
+        self,
+        lane: int,
+        batch: list[Outcome],
+        maps: Sequence[MapKey],
+        error: BatchRejected,
+    ) -> None:
         """Find the outcome that the server cannot store, and fail its task for good."""
         if len(batch) > 1:
             middle = len(batch) // 2
-            for size in (middle, len(batch) - middle):
-                await self._exchange(size)
+            try:
+                await self._report(lane, batch[:middle], maps)
+            except BaseException:
+                self._ended.extendleft(reversed(batch[middle:]))
+                raise
+            await self._report(lane, batch[middle:], maps)
             return
         outcome = batch[0]
         outcome.kind = "failed"
@@ -496,6 +561,7 @@ class Dispatcher:
             "type": "singularity_workflow.errors.InvalidOutput",
             "message": f"PostgreSQL cannot store the output: {error}",
         }
+        self._ended.appendleft(outcome)
 
     # tasks
 
@@ -577,6 +643,7 @@ class Dispatcher:
                 self._contended[job.ref.run_id].append(outcome)
             else:
                 self._ended.append(outcome)
+                self._ask_for_help()
             self._wake.set()
 
     def _absorb_recorded(self, ref: TaskRef, reply: Reply) -> None:
@@ -596,11 +663,6 @@ class Dispatcher:
             return IDLE_POLL
         self._deaf_pause = min(self._deaf_pause * 1.5, _LAST_POLL)
         return self._deaf_pause
-
-    def _can_claim(self) -> bool:
-        if self._is_draining:
-            return False
-        return self._queue.may_have_messages and self._free_slots() > 0
 
     def _wanted(self, batch: list[Outcome]) -> list[str]:
         runs = {one.task.run_id for one in batch}

@@ -36,7 +36,8 @@ class QueueView:
         self.head: int | None = None
         self._clock = clock
         self._low = 0
-        # the smallest key that was announced while a claim was under way
+        # how many claims are under way, and the smallest key announced meanwhile
+        self._claims = 0
         self._announced: int | None = None
         self._scanned_at = float("-inf")
         self._claimed_at = float("-inf")
@@ -57,8 +58,15 @@ class QueueView:
         """Return the key from which to claim; now and then the very first."""
         if self._clock() - self._scanned_at > _FULL_SCAN:
             self._low = 0
-        self._announced = None
+        if not self._claims:
+            self._announced = None
+        self._claims += 1
         return self._low
+
+    def break_claim(self) -> None:
+        """Take note that a claim ended without a reply."""
+        self._claims -= 1
+        self.announce(None)
 
     def end_claim(self, low: int, slots: int, reply: Reply) -> None:
         """
@@ -69,6 +77,7 @@ class QueueView:
             slots: How many tasks it could have brought.
             reply: What it brought.
         """
+        self._claims -= 1
         if reply.last is None and len(reply.tasks) >= slots:
             return  # hand-over took all slots, and the queues were not looked at
         self._claimed_at = self._clock()

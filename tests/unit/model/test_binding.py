@@ -332,6 +332,18 @@ def test_what_a_partial_has_bound_is_not_bound_again(context):
     assert arguments == {"dep": OUTPUT, "left": MERGED}
 
 
+@pytest.mark.parametrize(
+    ("parameters", "takes"), [(["ctx"], True), (["a: Context"], True), (["dep"], False)]
+)
+def test_tells_whether_the_context_is_taken(parameters, takes):
+    """
+    The worker can leave out what only the context is for.
+    """
+    binding = single(function_of(*parameters), depends_on=["dep"])
+
+    assert binding.takes_context is takes
+
+
 def test_every_resource_that_is_taken_is_reported():
     """
     The worker can tell which resources a step cannot do without.

@@ -81,6 +81,22 @@ def test_a_bad_map_is_refused_where_it_is_written(etl, options, problem):
         etl.map(**options)(each)
 
 
+def test_a_built_in_has_no_place_in_the_source(etl):
+    """
+    What is not written in Python is named without a file.
+    """
+    etl.step(len)
+
+    with pytest.raises(DefinitionError) as caught:
+        etl.step(len)
+
+    (issue,) = caught.value.issues
+    assert issue.message == "there is a step 'len' already"
+    assert str(caught.value).startswith(
+        "workflow 'etl': there is a step 'len' already (/steps/3/name)"
+    )
+
+
 def test_everything_that_is_wrong_with_a_step_is_said_at_once(etl):
     """
     One error lists name, dependencies and options.
