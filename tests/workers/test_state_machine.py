@@ -358,7 +358,7 @@ def test_a_fleet_loses_nothing_and_does_nothing_twice(db):
     run_state_machine_as_test(
         OnThisDatabase,
         settings=settings(
-            max_examples=600,
+            max_examples=50,
             stateful_step_count=40,
             suppress_health_check=list(HealthCheck),
         ),
