@@ -14,11 +14,11 @@ import psycopg
 import pytest
 from chaos.server import OwnServer, own_server
 from engine.support import Sql
-from fixtures.fix_database import migrate_now
+from fixtures.fix_database import Databases, migrate_now
 from fixtures.invariants import assert_invariants
 
 from singularity_workflow import Engine
-from workers.support import LEASE, Command, Look, Stage, running
+from workers.support import LEASE, Command, Look, Stage, eventually, running
 
 
 @pytest.fixture
@@ -110,3 +110,12 @@ def own_dsn(own: OwnServer) -> Iterator[str]:
     yield dsn
     with psycopg.connect(dsn) as connection:
         assert_invariants(connection)
+
+
+@pytest.fixture(scope="session")
+def grown_server(databases: Databases) -> None:
+    """The server has run for longer than the shortest lease: somebody may be dead."""
+    age = "select clock_timestamp() - pg_postmaster_start_time() > interval '1.1 s'"
+    eventually(
+        lambda: databases.connection.execute(age).fetchone()[0], "the server to grow"
+    )

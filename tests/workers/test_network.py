@@ -117,7 +117,9 @@ def test_a_pool_makes_no_more_connections_than_it_may(dsn, look):
 
     async def main():
         pool = own_pool(dsn, 2)
-        await asyncio.gather(*[pool.call("select pg_sleep(0.01)", {}) for _ in range(8)])
+        await asyncio.gather(
+            *[pool.call("select pg_sleep(0.01)", {}) for _ in range(8)]
+        )
         open_now = look.value(count)
         await pool.close()
         return open_now
@@ -137,23 +139,23 @@ def test_a_worker_whose_heartbeats_are_swallowed_is_not_lost(dsn, look, monkeypa
         return 1
 
     async def main():
-        async with proxied(dsn) as way:
-            async with (
-                AsyncEngine(way.dsn, lease=3) as engine,
-                Worker(engine, flow) as worker,
-                AsyncEngine(dsn, lease=3) as other,
-                Worker(other, flow),
-            ):
-                before = repr(worker)
-                way.swallow()
-                await until(
-                    lambda: look.value(
-                        "select count(*) = 2 from singularity_workflow.workers "
-                        "where heartbeat_at > started_at + interval '4 s'"
-                    ),
-                    "both to beat after a lease",
-                )
-                assert repr(worker) == before
+        async with (
+            proxied(dsn) as way,
+            AsyncEngine(way.dsn, lease=3) as engine,
+            Worker(engine, flow) as worker,
+            AsyncEngine(dsn, lease=3) as other,
+            Worker(other, flow),
+        ):
+            before = repr(worker)
+            way.swallow()
+            await until(
+                lambda: look.value(
+                    "select count(*) = 2 from singularity_workflow.workers "
+                    "where heartbeat_at > started_at + interval '4 s'"
+                ),
+                "both to beat after a lease",
+            )
+            assert repr(worker) == before
 
     run(main)
     assert [lost_at for *_, lost_at in look.workers()] == [None, None]

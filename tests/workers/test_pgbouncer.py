@@ -111,8 +111,8 @@ def test_a_connection_without_a_pooler_prepares(dsn):
         connection = await connect(address)
         async with connection:
             cursor = await connection.execute(
-                "select current_setting('application_name'), current_setting('work_mem'),"
-                " current_setting('jit')",
+                "select current_setting('application_name'), "
+                "current_setting('work_mem'), current_setting('jit')",
                 prepare=True,
             )
             found = await cursor.fetchone()

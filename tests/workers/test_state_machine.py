@@ -35,7 +35,12 @@ QUEUES = ["default", "other"]
 MAX_LOST = 2
 
 WORKFLOWS = [
-    [single("a", retry=RETRY), single("b", "a"), single("c", "a"), single("d", "b", "c")],
+    [
+        single("a", retry=RETRY),
+        single("b", "a"),
+        single("c", "a"),
+        single("d", "b", "c"),
+    ],
     [single("a"), map_step("m", "a"), map_step("n", "m", on_failure="skip")],
     [map_step("m", queue="other", on_failure="skip_cascade"), single("z", "m")],
     [single("a", queue_timeout=50), single("b", "a", start_delay=20, queue="other")],
@@ -196,10 +201,11 @@ class Fleet(RuleBasedStateMachine):
             sweep=True,
         )
         assert reply["alive"]
-        gone = {(UUID(run), step, task, n) for run, step, task, n in reply["gone"] or ()}
+        gone = {
+            (UUID(run), step, task, n) for run, step, task, n in reply["gone"] or ()
+        }
         assert all(
-            ((t.run_id, t.step_no, t.index, t.attempt) in gone)
-            != self._is_current(t)
+            ((t.run_id, t.step_no, t.index, t.attempt) in gone) != self._is_current(t)
             for t in known
         )
 
@@ -232,7 +238,11 @@ class Fleet(RuleBasedStateMachine):
         self.db.call("adopt_runs", worker if is_owned else None, versions)
         self._notice_the_lost()
 
-    @rule(who=some, seconds=st.sampled_from([0, 1, 30, 100]), limit=st.sampled_from([1, 99]))
+    @rule(
+        who=some,
+        seconds=st.sampled_from([0, 1, 30, 100]),
+        limit=st.sampled_from([1, 99]),
+    )
     @precondition(lambda self: self.living)
     def tick(self, who: int, seconds: int, limit: int) -> None:
         """Time passes, and a worker does what is due."""
@@ -287,7 +297,8 @@ class Fleet(RuleBasedStateMachine):
 
     def _notice_the_lost(self) -> None:
         for (worker,) in self.db.rows(
-            "select worker_id from singularity_workflow.workers where lost_at is not null"
+            "select worker_id from singularity_workflow.workers "
+            "where lost_at is not null"
         ):
             self._die(worker)
 
@@ -346,7 +357,7 @@ def _outcome(task: Task, choice: int) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(400)  # to find the smallest failure takes its time
-def test_a_fleet_loses_nothing_and_does_nothing_twice(db):
+def test_a_fleet_loses_nothing_and_does_nothing_twice(db, grown_server):
     """
     In whatever order its workers live and die (B-L, P, S1-S3, F2, F4).
     """

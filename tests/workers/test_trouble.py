@@ -104,7 +104,9 @@ def test_a_defect_of_ours_is_told_with_its_traceback_once(dsn, look, stage, capl
     assert len(errors) == 1
 
 
-def test_a_primary_that_became_read_only_is_left(dsn, look, stage, start_worker, engine):
+def test_a_primary_that_became_read_only_is_left(
+    dsn, look, stage, start_worker, engine
+):
     """
     The worker opens new connections, which find the new primary where there is one.
     """

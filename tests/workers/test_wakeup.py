@@ -149,7 +149,9 @@ def test_results_reach_any_process(start_worker, engine, stage, dsn):
 def _is_idle(dsn):
     """Return a condition: all connections of the library wait for their clients."""
     look = Look(dsn)
-    return lambda: not look.value(
-        "select count(*) from pg_stat_activity where datname = current_database() "
-        "and application_name = 'singularity_workflow' and state <> 'idle'"
+    return lambda: (
+        not look.value(
+            "select count(*) from pg_stat_activity where datname = current_database() "
+            "and application_name = 'singularity_workflow' and state <> 'idle'"
+        )
     )
