@@ -7,8 +7,9 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,7 +19,7 @@ from fixtures.fix_database import Databases, migrate_now
 from fixtures.invariants import assert_invariants
 
 from singularity_workflow import Engine
-from workers.support import LEASE, Command, Look, Stage, eventually, running
+from workers.support import LEASE, Command, Look, Stage, eventually, forked, running
 
 
 @pytest.fixture
@@ -46,11 +47,26 @@ def stage(tmp_path: Path) -> Stage:
 @pytest.fixture
 def start_worker(dsn: str, tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """
-    Start the command `worker`, and kill it at the end.
+    Start a worker in a process of its own, and kill it at the end.
 
     The function takes the name of a workflow in `workers.flows`, and further arguments
     of the command. It returns as soon as the worker serves.
     """
+    with _starting(forked, dsn, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def start_command(dsn: str, tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """Start the command `worker` itself, as from a shell; see `start_worker`."""
+    with _starting(running, dsn, tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def _starting(
+    way: Callable[..., Any], dsn: str, folder: Path
+) -> Iterator[Callable[..., Command]]:
     numbers = itertools.count()
     with ExitStack() as stack:
 
@@ -62,13 +78,9 @@ def start_worker(dsn: str, tmp_path: Path) -> Iterator[Callable[..., Command]]:
             dsn: str = dsn,
             **environment: str,
         ) -> Command:
-            log_file = tmp_path / f"worker-{next(numbers)}.log"
-            command = stack.enter_context(
-                running(
-                    dsn, log_file, target, "--lease", f"{lease:g}", *arguments,
-                    **environment,
-                )
-            )  # fmt: skip
+            log_file = folder / f"worker-{next(numbers)}.log"
+            words = (target, "--lease", f"{lease:g}", *arguments)
+            command = stack.enter_context(way(dsn, log_file, *words, **environment))
             if is_awaited:
                 command.await_log("serves")
             return command

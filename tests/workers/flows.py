@@ -8,7 +8,6 @@ test opens a gate; see `support.Stage`. Everything ends by itself within a minut
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import threading
@@ -130,6 +129,17 @@ def hold(run_input, ctx: Context) -> int:
     return ctx.attempt
 
 
+stumbling = Workflow("stumbling", retry=RetryPolicy(delay=2, jitter=False))
+
+
+@stumbling.step
+async def stumble(run_input, ctx: Context) -> str:
+    note(run_input, f"attempt-{ctx.attempt}")
+    if ctx.attempt == 1:
+        raise ValueError("at first")
+    return ctx.idempotency_key
+
+
 # a task that takes its worker with it, and one that is beside it
 
 poison = Workflow("poison", retry=RetryPolicy(max_attempts=1))
@@ -242,13 +252,13 @@ blocking = Workflow("blocking")
 
 @blocking.step
 async def block_the_loop(run_input) -> str:
-    with contextlib.suppress(TimeoutError):
-        pass_gate_in_thread(run_input, "gate")
+    note(run_input, "began")
+    pass_gate_in_thread(run_input, "gate")
     return "done"
 
 
 WORKFLOWS = [
-    quick, chain, gated, wide, threaded, poison, apart, suicide, book, book_in_thread,
-    blocking,
+    quick, chain, gated, wide, threaded, stumbling, poison, apart, suicide, book,
+    book_in_thread, blocking,
 ]  # fmt: skip
 """Those that need nothing but the queue `default`."""

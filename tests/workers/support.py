@@ -4,6 +4,7 @@ What these tests share: worker processes, stages for their steps, and patience.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import re
@@ -25,7 +26,8 @@ from chaos.server import HOST, die_with_parent
 from engine.support import Sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from workers.flows import LIFETIME
+from singularity_workflow.cli.main import main
+from workers import flows
 
 __all__ = [
     "LEASE",
@@ -34,6 +36,7 @@ __all__ = [
     "Command",
     "Stage",
     "eventually",
+    "forked",
     "proxied",
     "running",
 ]
@@ -105,7 +108,7 @@ class Stage:
 class Command:
     """A `singularity-workflow worker` that was started."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log_file: Path
 
     @property
@@ -164,20 +167,13 @@ def running(
     dsn: str, log_file: Path, target: str, *arguments: str, **environment: str
 ) -> Iterator[Command]:
     """Run the command `worker` for a target in `workers.flows`, and kill it at last."""
-    command = [
-        sys.executable, "-m", "singularity_workflow", "worker",
-        f"workers.flows:{target}", *arguments,
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "singularity_workflow"]
+    command += ["worker", f"workers.flows:{target}", *arguments]
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=TESTS,
-            env={
-                **os.environ,
-                "SINGULARITY_WORKFLOW_DATABASE_URL": dsn,
-                LIFETIME: str(_LIFETIME),
-                **environment,
-            },
+            env=os.environ | _environment(dsn) | environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -189,7 +185,78 @@ def running(
         _end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+@contextmanager
+def forked(
+    dsn: str, log_file: Path, target: str, *arguments: str, **environment: str
+) -> Iterator[Command]:
+    """Do the same in a process that has imported everything: it is there at once."""
+    words = ["worker", f"workers.flows:{target}", *arguments]
+    log_file.touch()
+    process = Forked(words, str(log_file), os.environ | _environment(dsn) | environment)
+    try:
+        yield Command(process=process, log_file=log_file)
+    finally:
+        _end(process)
+        process.close()
+
+
+class Forked:
+    """A process of `multiprocessing`, in the words of `subprocess`."""
+
+    def __init__(self, words: list[str], log: str, environment: Any) -> None:
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(
+            ["workers.flows", "singularity_workflow.cli.main"]
+        )
+        self._process = server.Process(
+            target=_work, args=(words, log, dict(environment))
+        )
+        self._process.start()
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        """Return the exit code, None if it lives."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait for its end and return the exit code."""
+        self._process.join(timeout)
+        assert self._process.exitcode is not None, "it does not end"
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._process.kill()
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Forget it."""
+        self._process.close()
+
+
+def _work(words: list[str], log: str, environment: dict[str, str]) -> None:
+    """Be the command; runs in the process."""
+    die_with_parent(signal.SIGKILL)
+    os.environ.update(environment)
+    os.chdir(TESTS)
+    with open(log, "ab") as output:
+        for descriptor in (1, 2):
+            os.dup2(output.fileno(), descriptor)
+    flows.end_in_time()
+    sys.exit(main(words))
+
+
+def _environment(dsn: str) -> dict[str, str]:
+    return {
+        "SINGULARITY_WORKFLOW_DATABASE_URL": dsn,
+        flows.LIFETIME: str(_LIFETIME),
+    }
+
+
+def _end(process: subprocess.Popen[bytes] | Forked) -> None:
     """Kill it, and the processes of a supervisor with it."""
     if process.poll() is not None:
         return

@@ -10,11 +10,11 @@ import pytest
 from workers import flows
 
 
-def test_it_runs_what_others_start(engine, start_worker, stage):
+def test_it_runs_what_others_start(engine, start_command, stage):
     """
     A run that was started elsewhere gets its result from this process.
     """
-    worker = start_worker()
+    worker = start_command()
 
     result = engine.execute(flows.chain, stage.input, execution="distributed")
 
@@ -22,11 +22,11 @@ def test_it_runs_what_others_start(engine, start_worker, stage):
     assert set(stage.pids) == {worker.pid}
 
 
-def test_it_registers_and_says_that_it_stops(start_worker, look):
+def test_it_registers_and_says_that_it_stops(start_command, look):
     """
     A worker has a row with its heartbeat, and at its end the time (R 189).
     """
-    worker = start_worker()
+    worker = start_command()
     ((worker_id, pid, stopped_at, _),) = look.workers()
 
     code = worker.terminate()
@@ -38,11 +38,11 @@ def test_it_registers_and_says_that_it_stops(start_worker, look):
     assert lost_at is None
 
 
-def test_sigterm_waits_for_what_runs(engine, start_worker, stage, look):
+def test_sigterm_waits_for_what_runs(engine, start_command, stage, look):
     """
     The task ends within the grace period, and its result counts.
     """
-    worker = start_worker()
+    worker = start_command()
     handle = engine.start(flows.gated, stage.input, execution="distributed")
     stage.await_note("attempt-1")
 
@@ -54,11 +54,11 @@ def test_sigterm_waits_for_what_runs(engine, start_worker, stage, look):
     assert look.tasks(handle.id) == [("completed", 1, 0, 0)]
 
 
-def test_from_sigterm_on_it_takes_nothing(engine, start_worker, stage, look):
+def test_from_sigterm_on_it_takes_nothing(engine, start_command, stage, look):
     """
     What follows from its last task, and what is queued, is left to others.
     """
-    worker = start_worker()
+    worker = start_command()
     handle = engine.start(flows.gated, stage.input, execution="distributed")
     stage.await_note("attempt-1")
 
@@ -72,12 +72,12 @@ def test_from_sigterm_on_it_takes_nothing(engine, start_worker, stage, look):
 
 
 def test_after_the_grace_period_tasks_go_back_without_a_loss(
-    engine, start_worker, stage, look
+    engine, start_command, stage, look
 ):
     """
     Another worker gets them: nothing went wrong.
     """
-    worker = start_worker("WORKFLOWS", "--grace", "0.2")
+    worker = start_command("WORKFLOWS", "--grace", "0.2")
     handle = engine.start(flows.gated, stage.input, execution="distributed")
     stage.await_note("attempt-1")
 
@@ -87,15 +87,15 @@ def test_after_the_grace_period_tasks_go_back_without_a_loss(
     assert look.tasks(handle.id) == [("queued", 1, 0, 0)]
     assert "stopped" in stage.notes
     stage.open()
-    start_worker()
+    start_command()
     assert handle.result(timeout=20) == {"gate": "passed"}
 
 
-def test_a_second_signal_does_not_wait(engine, start_worker, stage, look):
+def test_a_second_signal_does_not_wait(engine, start_command, stage, look):
     """
     The grace period ends at once.
     """
-    worker = start_worker("WORKFLOWS", "--grace", "600")
+    worker = start_command("WORKFLOWS", "--grace", "600")
     handle = engine.start(flows.gated, stage.input, execution="distributed")
     stage.await_note("attempt-1")
 
@@ -108,11 +108,11 @@ def test_a_second_signal_does_not_wait(engine, start_worker, stage, look):
     assert look.tasks(late.id)[0][1:] == (0, 0, 0)
 
 
-def test_no_more_tasks_at_once_than_its_concurrency(engine, start_worker, stage):
+def test_no_more_tasks_at_once_than_its_concurrency(engine, start_command, stage):
     """
     However many messages wait (R 195).
     """
-    start_worker("WORKFLOWS", "--concurrency", "2")
+    start_command("WORKFLOWS", "--concurrency", "2")
     value = {"items": list(range(6)), "stage": stage.input}
     handle = engine.start(flows.wide, value, execution="distributed")
     stage.await_note("began", 2)
@@ -128,11 +128,11 @@ def test_no_more_tasks_at_once_than_its_concurrency(engine, start_worker, stage)
     assert Counter(stage.notes) == {"began": 6, "ended": 6}
 
 
-def test_resources_by_name(engine, start_worker):
+def test_resources_by_name(engine, start_command):
     """
     `--resources` names a mapping, or a function that returns one.
     """
-    start_worker("resourceful", "--resources", "workers.flows:make_resources")
+    start_command("resourceful", "--resources", "workers.flows:make_resources")
 
     result = engine.execute(flows.resourceful, execution="distributed")
 
@@ -149,32 +149,32 @@ def test_resources_by_name(engine, start_worker):
         ("WORKFLOWS", ("--lease", "0.1"), "lease must be at least 1 second"),
     ],
 )
-def test_a_mistake_is_told(start_worker, target, arguments, said):
+def test_a_mistake_is_told(start_command, target, arguments, said):
     """
     With one line that says what is wrong, and exit code 1.
     """
-    worker = start_worker(target, *arguments, is_awaited=False)
+    worker = start_command(target, *arguments, is_awaited=False)
 
     assert worker.ended() == 1
     assert said in worker.log
     assert "Traceback" not in worker.log
 
 
-def test_a_server_that_is_not_there_is_told(start_worker):
+def test_a_server_that_is_not_there_is_told(start_command):
     """
     The worker does not wait for it: whoever started it may try again.
     """
-    worker = start_worker(is_awaited=False, dsn="host=127.0.0.1 port=1 dbname=a")
+    worker = start_command(is_awaited=False, dsn="host=127.0.0.1 port=1 dbname=a")
 
     assert worker.ended() == 1
     assert "error: PostgreSQL cannot be reached" in worker.log
 
 
-def test_a_thread_does_not_keep_it_from_ending(engine, start_worker, stage, look):
+def test_a_thread_does_not_keep_it_from_ending(engine, start_command, stage, look):
     """
     A step that cannot be stopped is left behind, and its task given back.
     """
-    worker = start_worker("WORKFLOWS", "--grace", "0.1")
+    worker = start_command("WORKFLOWS", "--grace", "0.1")
     handle = engine.start(flows.threaded, stage.input, execution="distributed")
     stage.await_note("attempt-1")
 

@@ -155,7 +155,7 @@ def test_nobody_is_taken_for_dead_by_one_that_has_slept_too(start_worker, look):
     """
     After a pause of its own a worker gives the others a lease to show up (S2).
     """
-    sleeper, other = start_worker(lease=2), start_worker(lease=2)
+    sleeper, other = start_worker(lease=1.5), start_worker(lease=1.5)
     settled = "select bool_and(heartbeat_at > started_at + interval '1 s') from {}"
     eventually(
         lambda: look.value(settled.format("singularity_workflow.workers")),
@@ -163,7 +163,7 @@ def test_nobody_is_taken_for_dead_by_one_that_has_slept_too(start_worker, look):
     )
     for worker in (sleeper, other):
         worker.send(signal.SIGSTOP)
-    beat = "select max(heartbeat_at) < clock_timestamp() - interval '3 s' from {}"
+    beat = "select max(heartbeat_at) < clock_timestamp() - interval '1.6 s' from {}"
     eventually(
         lambda: look.value(beat.format("singularity_workflow.workers")),
         "the leases of both to end",
@@ -174,7 +174,7 @@ def test_nobody_is_taken_for_dead_by_one_that_has_slept_too(start_worker, look):
     other.send(signal.SIGCONT)
 
     # a beat of each, after all that the sleeper had in mind
-    seen = look.value("select clock_timestamp() + interval '2.5 s'")
+    seen = look.value("select clock_timestamp() + interval '2 s'")
     eventually(
         lambda: look.value(
             "select min(heartbeat_at) > %s from singularity_workflow.workers", seen
@@ -184,12 +184,12 @@ def test_nobody_is_taken_for_dead_by_one_that_has_slept_too(start_worker, look):
     assert [lost_at for *_, lost_at in look.workers()] == [None, None]
 
 
-def test_a_poison_task_fails_after_so_many_losses(start_worker, engine, stage, look):
+def test_a_poison_task_fails_after_so_many_losses(start_command, engine, stage, look):
     """
     With an error that names the worker it took with it last, and its waiters wake
     (P 184, U 215).
     """
-    supervisor = start_worker("WORKFLOWS", "--processes", "3")
+    supervisor = start_command("WORKFLOWS", "--processes", "3")
     handle = engine.start(flows.poison, stage.input, execution="distributed")
 
     with pytest.raises(RunFailed) as caught:
@@ -206,11 +206,11 @@ def test_a_poison_task_fails_after_so_many_losses(start_worker, engine, stage, l
     supervisor.terminate()
 
 
-def test_the_neighbours_of_a_poison_task_complete(start_worker, engine, stage, look):
+def test_the_neighbours_of_a_poison_task_complete(start_command, engine, stage, look):
     """
     They die with it once at the most: after that the lost are tried one by one (S3).
     """
-    supervisor = start_worker("WORKFLOWS", "--processes", "2")
+    supervisor = start_command("WORKFLOWS", "--processes", "2")
     value = {"items": list(range(8)), "stage": stage.input}
     innocents = engine.start(flows.wide, value, execution="distributed")
     stage.await_note("began", 8)
@@ -224,6 +224,24 @@ def test_the_neighbours_of_a_poison_task_complete(start_worker, engine, stage, l
     assert innocents.result(timeout=40) == {"element": list(range(8))}
     assert {row[3] for row in look.tasks(innocents.id)} <= {0, 1}
     supervisor.terminate()
+
+
+def test_a_retry_outlives_the_worker_of_the_failure(start_worker, engine, stage, look):
+    """
+    Its timer is in the database, and any worker fires it (K 127).
+    """
+    worker = start_worker()
+    handle = engine.start(flows.stumbling, stage.input, execution="distributed")
+    stage.await_note("attempt-1")
+    eventually(lambda: look.tasks(handle.id)[0][0] == "waiting", "the failure")
+    worker.kill()
+
+    other = start_worker()
+
+    assert handle.result(timeout=20) == {"stumble": f"{handle.id}/stumble/0"}
+    assert stage.notes == ["attempt-1", "attempt-2"]
+    assert stage.pids == [worker.pid, other.pid]
+    assert look.tasks(handle.id) == [("completed", 2, 1, 0)]
 
 
 def test_a_local_run_outlives_its_process(start_worker, dsn, stage, look, engine):

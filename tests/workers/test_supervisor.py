@@ -14,9 +14,9 @@ PAIR = ("WORKFLOWS", "--processes", "2")
 
 
 @pytest.fixture
-def pair(start_worker, look):
+def pair(start_command, look):
     """A supervisor whose two processes serve."""
-    supervisor = start_worker(*PAIR)
+    supervisor = start_command(*PAIR)
     eventually(lambda: len(look.workers()) == 2, "two workers")
     return supervisor
 
@@ -68,11 +68,11 @@ def test_sigterm_ends_all_in_good_order(pair, look, engine, stage):
     assert all(stopped_at for _, _, stopped_at, _ in look.workers())
 
 
-def test_a_second_signal_ends_all_at_once(start_worker, look, engine, stage):
+def test_a_second_signal_ends_all_at_once(start_command, look, engine, stage):
     """
     What they ran goes back to the queue.
     """
-    supervisor = start_worker(*PAIR, "--grace", "600")
+    supervisor = start_command(*PAIR, "--grace", "600")
     eventually(lambda: len(look.workers()) == 2, "two workers")
     value = {"items": [1, 2], "stage": stage.input}
     handle = engine.start(flows.wide, value, execution="distributed")
@@ -85,11 +85,11 @@ def test_a_second_signal_ends_all_at_once(start_worker, look, engine, stage):
     assert look.tasks(handle.id) == [("queued", 1, 0, 0)] * 2
 
 
-def test_a_process_that_dies_at_once_is_replaced_ever_more_slowly(start_worker, dsn):
+def test_a_process_that_dies_at_once_is_replaced_ever_more_slowly(start_command, dsn):
     """
     A server that is not there must not cost all of the machine's time.
     """
-    supervisor = start_worker(*PAIR, is_awaited=False, dsn="host=127.0.0.1 port=1")
+    supervisor = start_command(*PAIR, is_awaited=False, dsn="host=127.0.0.1 port=1")
 
     supervisor.await_log("another one comes in 2.0 s", 2)
     supervisor.await_log("another one comes in 4.0 s", 2)
@@ -97,11 +97,11 @@ def test_a_process_that_dies_at_once_is_replaced_ever_more_slowly(start_worker, 
     assert supervisor.terminate() == 0
 
 
-def test_a_mistake_is_told_once(start_worker):
+def test_a_mistake_is_told_once(start_command):
     """
     By the supervisor, and not by each process again and again.
     """
-    supervisor = start_worker("nothing", *PAIR[1:], is_awaited=False)
+    supervisor = start_command("nothing", *PAIR[1:], is_awaited=False)
 
     assert supervisor.ended() == 1
     assert supervisor.log.count("no workflow is in") == 1

@@ -228,3 +228,25 @@ def test_steps_that_fail_for_the_outage_are_tried_again(own, own_dsn):
             return await engine.execute(flow, execution="distributed")
 
     assert run(main)["write"] > 1
+
+
+def test_a_step_that_blocks_the_event_loop_is_named(start_worker, engine, stage, look):
+    """
+    In the log of its process, with the line; it keeps its task meanwhile (S2).
+    """
+    worker = start_worker()
+    start_worker()
+    handle = engine.start(flows.blocking, stage.input, execution="distributed")
+    stage.await_note("began")
+
+    worker_of_it = "step 'block_the_loop' of workflow 'blocking' blocks the event loop"
+    logs = [worker.log_file.parent / f"worker-{number}.log" for number in (0, 1)]
+    eventually(
+        lambda: any(worker_of_it in log.read_text("utf-8") for log in logs),
+        "the name of the step",
+    )
+    assert any("pass_gate_in_thread" in log.read_text("utf-8") for log in logs)
+    stage.open()
+
+    assert handle.result(timeout=20) == {"block_the_loop": "done"}
+    assert look.tasks(handle.id) == [("completed", 1, 0, 0)]

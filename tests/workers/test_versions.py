@@ -71,13 +71,13 @@ def test_it_waits_twice_as_long_each_time(dsn, look, clock):
         await start(dsn, flow)
         seen = []
         async with AsyncEngine(dsn) as engine, Worker(engine, other()):
-            for attempt in range(1, 9):
+            for attempt in range(1, 8):
                 await until(lambda n=attempt: look.rows(left, n), f"wait {attempt}")
                 seen += look.rows(left, attempt)
                 clock.advance(seconds=seen[-1] + 1)
         return seen
 
-    assert run(main) == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60], abs=1)
+    assert run(main) == pytest.approx([1, 2, 4, 8, 16, 32, 60], abs=1)
 
 
 def test_a_worker_that_comes_with_the_code_wakes_it(dsn, look):
@@ -151,12 +151,10 @@ def test_workers_of_two_builds_share_one_queue(dsn):
             Worker(first, old),
             Worker(second, new),
         ):
-            handles = []
-            for _ in range(3):
-                handles += [
-                    await first.start(old, execution="distributed"),
-                    await second.start(new, execution="distributed"),
-                ]
+            handles = [
+                await first.start(old, execution="distributed"),
+                await second.start(new, execution="distributed"),
+            ]
             return [await handle.result(timeout=30) for handle in handles]
 
-    assert run(main) == [{"b": 2}, {"c": 3}] * 3
+    assert run(main) == [{"b": 2}, {"c": 3}]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from uuid import UUID
 
+import psycopg
 import pytest
 from engine.support import make_workflow, run, until
 
@@ -155,3 +157,22 @@ def _is_idle(dsn):
             "and application_name = 'singularity_workflow' and state <> 'idle'"
         )
     )
+
+
+def test_hints_of_many_runs_fit_into_notifications(dsn, look):
+    """
+    In several, each below the 8,000 bytes that one may have (U 225).
+    """
+    ids = [str(UUID(int=number)) for number in range(1_000)]
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("listen singularity_workflow_events")
+        look.rows("select singularity_workflow.send_hints(null, %s::uuid[])", ids)
+        payloads = [
+            one.payload for one in connection.notifies(timeout=10, stop_after=5)
+        ]
+
+    assert max(map(len, payloads)) < 8_000
+    words = [payload.split() for payload in payloads]
+    assert {word[0] for word in words} == {"ended"}
+    assert sorted(one for word in words for one in word[1:]) == ids

@@ -14,12 +14,16 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from uuid import UUID
 
-from singularity_workflow.errors import ConnectionFailed, SingularityError
+from singularity_workflow.errors import (
+    ConnectionFailed,
+    InternalError,
+    SingularityError,
+)
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.context import Context
 from singularity_workflow.store.channel import BatchRejected
@@ -45,6 +49,7 @@ _FIRST_POLL: Final = 0.02
 _LAST_POLL: Final = 1.0
 """Without hints: from the pace of a busy queue to that of an idle one."""
 
+_LONGEST_FAREWELL: Final = 2.0
 _LAST_BACKOFF: Final = 2.0
 
 
@@ -152,8 +157,11 @@ class Dispatcher:
         self._contended: dict[str, list[Outcome]] = {}
         self._apart: set[asyncio.Task[None]] = set()
         self._routing: set[asyncio.Task[None]] = set()
+        self._routed: set[TaskRef] = set()
         # tasks that a worker died with before: one at a time
         self._lost_before: set[TaskRef] = set()
+        # those whose payloads the memory keeps: not what was given to us to fail it
+        self._taken: set[TaskRef] = set()
         self._reserved = 0
         self._wake = asyncio.Event()
         self._queue = QueueView(time.monotonic)
@@ -269,16 +277,18 @@ class Dispatcher:
         self._is_draining = True
         for task in self._loops:
             task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
-        unfinished = list(self._running)
+        unfinished = list(self._routed)
+        for task in self._routing:
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._routing, return_exceptions=True)
+        unfinished += self._running
         jobs = [job.task for job in self._running.values() if job.task is not None]
         for job in list(self._running.values()):
             job.stop()
         if jobs:
             await asyncio.wait(jobs, timeout=1.0)
         try:
-            while self._ended:
-                await self._exchange(_FIRST_LANE)
+            await self._report_the_rest()
             if unfinished:
                 await self._store.release_tasks(unfinished)
                 self._hooks.on_announced(0)
@@ -286,8 +296,18 @@ class Dispatcher:
             logger.warning("closing without the database: the lease must run out")
         except Exception:
             logger.exception("the last tasks cannot be reported or given back")
-        if self._apart:
-            await asyncio.wait(self._apart, timeout=1.0)
+
+    async def _report_the_rest(self) -> None:
+        """Report what has ended; what is being reported apart may come back."""
+        deadline = asyncio.get_running_loop().time() + _LONGEST_FAREWELL
+        while self._ended or self._apart:
+            if self._ended:
+                await self._exchange(_FIRST_LANE)
+                continue
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            await asyncio.wait(self._apart, timeout=left)
 
     def absorb(self, reply: Reply) -> None:
         """Do what a reply says: wake waiters, run tasks, remember the queue's state."""
@@ -373,7 +393,10 @@ class Dispatcher:
         self._queue.look_again()
         batch = self._take_batch()
         slots = 0
-        if not self._is_draining:
+        # a run that has no task here has no input here either, and the reply counts on
+        # it: what follows from a task that was given to us to fail is not handed over
+        has_inputs = all(outcome.task in self._taken for outcome in batch)
+        if has_inputs and not self._is_draining:
             # what has ended and goes with another call keeps its slots: for what
             # follows from it
             slots = max(0, self._free_slots() - len(self._ended))
@@ -481,6 +504,8 @@ class Dispatcher:
                 "/".join(map(str, ref)),
                 extra={"run_id": ref.run_id},
             )
+        # recorded by a call whose answer was lost, or not ours: the database knows
+        self.waiters.ask_about({ref.run_id for ref in reply.refused})
         reported = {outcome.task: outcome for outcome in batch}
         for ref in reply.deferred:
             outcome = reported.pop(ref)
@@ -493,7 +518,9 @@ class Dispatcher:
 
     def _release(self, ref: TaskRef) -> None:
         self._known.pop(ref, None)
-        self.memory.release(ref)
+        if ref in self._taken:
+            self._taken.discard(ref)
+            self.memory.release(ref)
         if ref in self._lost_before:
             self._lost_before.discard(ref)
             self.announce(None)
@@ -578,6 +605,7 @@ class Dispatcher:
                 foreign.append(handed)
                 continue
             workflow, step, inputs = self.memory.take(handed, outputs)
+            self._taken.add(ref)
             context = Context(
                 handed.run_id,
                 workflow.name,
@@ -593,6 +621,7 @@ class Dispatcher:
             self._set_routing(replace(reply, tasks=foreign))
 
     def _set_routing(self, reply: Reply) -> None:
+        self._routed.update(handed.ref for handed in reply.tasks)
         task = asyncio.create_task(self._route(reply))
         self._routing.add(task)
         task.add_done_callback(self._routing.discard)
@@ -607,6 +636,7 @@ class Dispatcher:
                     workflow = await self._find_version(workflow_id)
                     self.memory.pin_run(run_id, workflow, value)
                     pinned.append(run_id)
+            self._refuse_without_inputs(run_ids)
             self._start_tasks(reply)
         except Exception:
             # unknown to us again, they go back to their queue with a later heartbeat
@@ -615,7 +645,12 @@ class Dispatcher:
                 self._release(task.ref)
             self._hooks.on_lost_call()
         finally:
+            self._routed.difference_update(handed.ref for handed in reply.tasks)
             self.memory.unpin_runs(pinned)
+
+    def _refuse_without_inputs(self, run_ids: Iterable[str]) -> None:
+        if not all(self.memory.has_run(run_id) for run_id in run_ids):
+            raise InternalError("tasks came without the input of their run")
 
     async def _find_version(self, workflow_id: int) -> CompiledWorkflow:
         while True:
@@ -635,10 +670,10 @@ class Dispatcher:
                 outcome = await self._runner.run(job)
         finally:
             self._running.pop(job.ref, None)
-            if outcome is None or job.is_gone:
-                self._release(job.ref)
-            elif outcome.reply is not None:
+            if outcome is not None and outcome.reply is not None:
                 self._absorb_recorded(job.ref, outcome.reply)
+            elif outcome is None or job.is_gone:
+                self._release(job.ref)
             elif job.ref.run_id in self._contended:
                 self._contended[job.ref.run_id].append(outcome)
             else:
@@ -654,7 +689,8 @@ class Dispatcher:
         self._release(ref)
 
     def _free_slots(self) -> int:
-        return max(0, self._concurrency - len(self._running) - self._reserved)
+        busy = len(self._running) + len(self._routed) + self._reserved
+        return max(0, self._concurrency - busy)
 
     def _idle_pause(self) -> float:
         """Return how long to wait for a hint before looking without one."""

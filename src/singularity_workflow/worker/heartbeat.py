@@ -149,7 +149,8 @@ class Heartbeat:
             self._is_away = True
             # a hand-over may have been lost with the connection
             self.sweep_soon()
-            return min(self._interval, _LONGEST_PAUSE_WHEN_AWAY)
+            # soon: this beat and the next have to fit into one lease
+            return min(self._interval / 4, _LONGEST_PAUSE_WHEN_AWAY)
         except Exception:
             logger.exception("the heartbeat failed, trying again")
             return self._interval

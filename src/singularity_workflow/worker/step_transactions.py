@@ -36,8 +36,10 @@ class TransactionBlock:
 
     async def __aenter__(self) -> Any:
         self._refuse_second()
-        self.async_transaction = AsyncStepTransaction(self._dsn)
-        return await self.async_transaction.open()
+        transaction = AsyncStepTransaction(self._dsn)
+        connection = await transaction.open()
+        self.async_transaction = transaction
+        return connection
 
     async def __aexit__(
         self,
@@ -52,8 +54,10 @@ class TransactionBlock:
 
     def __enter__(self) -> Any:
         self._refuse_second()
-        self.transaction = StepTransaction(self._dsn)
-        return self.transaction.open()
+        transaction = StepTransaction(self._dsn)
+        connection = transaction.open()
+        self.transaction = transaction
+        return connection
 
     def __exit__(
         self,
