@@ -242,7 +242,7 @@ def _work(words: list[str], log: str, environment: dict[str, str]) -> None:
     die_with_parent(signal.SIGKILL)
     os.environ.update(environment)
     os.chdir(TESTS)
-    with open(log, "ab") as output:
+    with Path(log).open("ab") as output:
         for descriptor in (1, 2):
             os.dup2(output.fileno(), descriptor)
     flows.end_in_time()
