@@ -156,13 +156,21 @@ def drink(run_input) -> None:
 apart = Workflow("apart", retry=RetryPolicy(max_attempts=2, delay=0))
 
 
-@apart.step(executor="process", timeout=2)
+@apart.step(executor="process", timeout=1.5)
 def loop_at_first(run_input, ctx: Context) -> int:
     note(run_input, f"attempt-{ctx.attempt}")
     if ctx.attempt == 1:
         end = time.monotonic() + LONGEST_WAIT
         while time.monotonic() < end:
             pass
+    return os.getpid()
+
+
+elsewhere = Workflow("elsewhere")
+
+
+@elsewhere.step(executor="process")
+def pid() -> int:
     return os.getpid()
 
 
@@ -258,7 +266,7 @@ async def block_the_loop(run_input) -> str:
 
 
 WORKFLOWS = [
-    quick, chain, gated, wide, threaded, stumbling, poison, apart, suicide, book,
-    book_in_thread, blocking,
+    quick, chain, gated, wide, threaded, stumbling, poison, apart, elsewhere, suicide,
+    book, book_in_thread, blocking,
 ]  # fmt: skip
 """Those that need nothing but the queue `default`."""

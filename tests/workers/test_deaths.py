@@ -184,31 +184,13 @@ def test_nobody_is_taken_for_dead_by_one_that_has_slept_too(start_worker, look):
     assert [lost_at for *_, lost_at in look.workers()] == [None, None]
 
 
-def test_a_poison_task_fails_after_so_many_losses(start_command, engine, stage, look):
+def test_a_poison_task_fails_and_its_neighbours_complete(
+    start_command, engine, stage, look
+):
     """
-    With an error that names the worker it took with it last, and its waiters wake
-    (P 184, U 215).
-    """
-    supervisor = start_command("WORKFLOWS", "--processes", "3")
-    handle = engine.start(flows.poison, stage.input, execution="distributed")
-
-    with pytest.raises(RunFailed) as caught:
-        handle.result(timeout=40)
-
-    assert stage.notes == ["drink"] * 3
-    assert caught.value.step == "drink"
-    assert caught.value.error_type.endswith("WorkerLost")
-    assert "died 3 times" in str(caught.value)
-    lost = [(row[3], row[0]) for row in look.workers() if row[3] is not None]
-    assert len(lost) == 3
-    assert max(lost)[1] in str(caught.value)
-    assert look.tasks(handle.id)[0][3] == 3
-    supervisor.terminate()
-
-
-def test_the_neighbours_of_a_poison_task_complete(start_command, engine, stage, look):
-    """
-    They die with it once at the most: after that the lost are tried one by one (S3).
+    After so many losses it fails with an error that names the worker it took with it
+    last, and its waiters wake (P 184, U 215). The others die with it once at the most:
+    after that one of the lost is tried at a time (S3).
     """
     supervisor = start_command("WORKFLOWS", "--processes", "2")
     value = {"items": list(range(8)), "stage": stage.input}
@@ -219,8 +201,15 @@ def test_the_neighbours_of_a_poison_task_complete(start_command, engine, stage, 
 
     stage.open()
 
-    with pytest.raises(RunFailed, match="died 3 times"):
+    with pytest.raises(RunFailed, match="died 3 times") as caught:
         poison.result(timeout=40)
+    assert stage.notes.count("drink") == 3
+    assert caught.value.step == "drink"
+    assert caught.value.error_type.endswith("WorkerLost")
+    lost = [(row[3], row[0]) for row in look.workers() if row[3] is not None]
+    assert len(lost) == 3
+    assert max(lost)[1] in str(caught.value)
+    assert look.tasks(poison.id)[0][3] == 3
     assert innocents.result(timeout=40) == {"element": list(range(8))}
     assert {row[3] for row in look.tasks(innocents.id)} <= {0, 1}
     supervisor.terminate()

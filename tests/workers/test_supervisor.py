@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from workers import flows
-from workers.support import RECOVERY, eventually
+from workers.support import eventually
 
 PAIR = ("WORKFLOWS", "--processes", "2")
 
@@ -105,18 +105,3 @@ def test_a_mistake_is_told_once(start_command):
 
     assert supervisor.ended() == 1
     assert supervisor.log.count("no workflow is in") == 1
-
-
-def test_the_tasks_of_a_dead_process_are_given_to_the_others(pair, look, engine, stage):
-    """
-    As soon as its lease has ended.
-    """
-    handle = engine.start(flows.gated, stage.input, execution="distributed")
-    stage.await_note("attempt-1")
-
-    os.kill(stage.pids[0], signal.SIGKILL)
-
-    stage.await_note("attempt-2")
-    stage.open()
-    assert handle.result(timeout=RECOVERY + 10) == {"gate": "passed"}
-    assert look.tasks(handle.id) == [("completed", 2, 0, 1)]

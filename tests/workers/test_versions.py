@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from engine.support import run, unique, until
+from fixtures.definitions import single
 
 from singularity_workflow import AsyncEngine, RunTimeout, Worker, Workflow
 
@@ -57,27 +58,23 @@ def test_a_task_without_code_waits_visibly(dsn, look):
     ) == ["unserved"]
 
 
-def test_it_waits_twice_as_long_each_time(dsn, look, clock):
+def test_it_waits_twice_as_long_each_time(db):
     """
     Up to a minute, as long as nobody comes who has its code (F9).
     """
-    flow = build(unique(), ("a", 1))
-    left = """
-    select round(extract(epoch from due_at - singularity_workflow.now()))::int
-    from singularity_workflow.timers where kind = 'unserved' and attempt = %s
-    """
+    run = db.start(db.make_workflow(single("a")))
+    db.set_now(db.now())
+    waits = []
 
-    async def main():
-        await start(dsn, flow)
-        seen = []
-        async with AsyncEngine(dsn) as engine, Worker(engine, other()):
-            for attempt in range(1, 8):
-                await until(lambda n=attempt: look.rows(left, n), f"wait {attempt}")
-                seen += look.rows(left, attempt)
-                clock.advance(seconds=seen[-1] + 1)
-        return seen
+    for _ in range(8):
+        db.report({**db.claim_one().ref, "outcome": "unserved"})
+        (timer,) = run.timers("unserved")
+        waits.append((timer.due_at - db.now()).total_seconds())
+        db.advance(seconds=waits[-1])
+        db.fire()
 
-    assert run(main) == pytest.approx([1, 2, 4, 8, 16, 32, 60], abs=1)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert run.task("a").failures == 0
 
 
 def test_a_worker_that_comes_with_the_code_wakes_it(dsn, look):

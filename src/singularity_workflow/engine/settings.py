@@ -23,7 +23,7 @@ __all__ = [
     "read_settings",
 ]
 
-DEFAULT_CONCURRENCY: Final = 100
+DEFAULT_CONCURRENCY: Final = 256
 """Tasks at once: what one process needs to keep a local PostgreSQL busy; see
 docs/explanation/performance.md."""
 
