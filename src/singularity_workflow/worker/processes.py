@@ -204,10 +204,9 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when to stop
     while True:
         try:
-            request = connection.recv_bytes()
+            connection.send_bytes(_answer(connection.recv_bytes()))
         except (EOFError, OSError):
             return
-        connection.send_bytes(_answer(request))
 
 
 def _answer(request: bytes) -> bytes:

@@ -59,6 +59,7 @@ class Waiters:
         self._expected: set[str] = set()
         self._must_ask = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
+        self._is_away = False
 
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._futures
@@ -218,11 +219,14 @@ class Waiters:
             try:
                 await self._ask_once(part)
             except SingularityError as error:
-                logger.warning("cannot ask for the ends of runs: %s", error.message)
+                if not self._is_away:
+                    logger.warning("cannot ask for the ends of runs: %s", error.message)
+                self._is_away = True
                 return
             except Exception:
                 logger.exception("asking for the ends of runs failed, trying again")
                 return
+            self._is_away = False
             for run_id in part:
                 if self._questions.get(run_id) is False:
                     del self._questions[run_id]
