@@ -129,15 +129,6 @@ class Channel:
             with contextlib.suppress(psycopg.Error):
                 await connection.close()
 
-    async def is_reachable(self) -> bool:
-        """Tell whether the server answers now."""
-        try:
-            async with self._lock:
-                await self._open(self._timeout)
-        except ConnectionFailed:
-            return False
-        return True
-
     async def close(self) -> None:
         """Close the connection; a later call opens another."""
         async with self._lock:
