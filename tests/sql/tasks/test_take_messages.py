@@ -1,4 +1,4 @@
-"""singularity_workflow.take_messages: exactly n, in order, whatever plan is cached."""
+"""singularity_workflow.take_messages: exactly the first n, whatever plan is cached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def test_a_plan_that_was_cached_while_the_queue_was_empty_takes_no_more(db):
     )
 
     assert len(taken) == 100
-    assert [row.task_index for row in taken] == list(range(100))
+    # which ones is promised, in which order they come back is not: deleted rows return
+    # as they lie in the table, where space that vacuum freed is used again
+    assert sorted(row.task_index for row in taken) == list(range(100))
     assert db.value("select count(*) from pgmq.q_swf_tasks") == 800
 
 
