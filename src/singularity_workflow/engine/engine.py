@@ -8,13 +8,10 @@ call it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from singularity_workflow.engine.async_engine import AsyncEngine, RunId
-from singularity_workflow.engine.handles import RunHandle
+from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.portal import Portal
 from singularity_workflow.engine.registry import Registration
 from singularity_workflow.engine.requests import Execution
@@ -23,10 +20,10 @@ from singularity_workflow.engine.settings import (
     DEFAULT_LEASE,
     DEFAULT_POOL_SIZE,
 )
+from singularity_workflow.engine.sync_controls import SyncRunControls
+from singularity_workflow.engine.sync_handles import SyncRunHandle
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
-from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
-from singularity_workflow.model.statuses import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -34,44 +31,10 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-__all__ = ["Engine", "SyncRunHandle"]
+__all__ = ["Engine"]
 
 
-class SyncRunHandle:
-    """
-    A run that was started, or adopted; made by an `Engine`. See `RunHandle`.
-
-    .. versionadded:: 0.1
-    """
-
-    __slots__ = ("_engine", "_handle")
-
-    def __init__(self, engine: Engine, handle: RunHandle) -> None:
-        self._engine = engine
-        self._handle = handle
-
-    @property
-    def id(self) -> UUID:
-        """The run's id."""
-        return self._handle.id
-
-    def result(self, timeout: Duration | None = None) -> dict[str, Any]:
-        """Wait for the end of the run; see `RunHandle.result`."""
-        return self._engine._call(self._handle.result(timeout))
-
-    def status(self) -> tuple[RunStatus, RunMetadata]:
-        """Return where the run is; see `RunHandle.status`."""
-        return self._engine._call(self._handle.status())
-
-    def cancel(self, reason: str | None = None) -> None:
-        """Cancel the run; see `RunHandle.cancel`."""
-        self._engine._call(self._handle.cancel(reason))
-
-    def __repr__(self) -> str:
-        return f"<SyncRunHandle {self.id}>"
-
-
-class Engine:
+class Engine(SyncRunControls):
     """
     Start and watch durable workflows from blocking code; see `AsyncEngine`.
 
@@ -148,6 +111,7 @@ class Engine:
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Run a workflow to its end; see `AsyncEngine.execute`."""
         return self._call(
@@ -161,6 +125,7 @@ class Engine:
                 idempotency_key=idempotency_key,
                 priority=priority,
                 tags=tags,
+                metadata=metadata,
             )
         )
 
@@ -176,6 +141,7 @@ class Engine:
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
         connection: object = None,
     ) -> SyncRunHandle:
         """Start a run and return its handle; see `AsyncEngine.start`."""
@@ -190,6 +156,7 @@ class Engine:
                 idempotency_key=idempotency_key,
                 priority=priority,
                 tags=tags,
+                metadata=metadata,
                 connection=connection,
             )
         )
@@ -206,6 +173,7 @@ class Engine:
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> list[SyncRunHandle]:
         """Start a run for each input; see `AsyncEngine.start_many`."""
         handles = self._call(
@@ -218,6 +186,7 @@ class Engine:
                 execution=execution,
                 priority=priority,
                 tags=tags,
+                metadata=metadata,
             )
         )
         return [SyncRunHandle(self, handle) for handle in handles]
@@ -234,6 +203,7 @@ class Engine:
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> list[Any]:
         """Run a workflow once for each input; see `AsyncEngine.execute_many`."""
         return self._call(
@@ -247,6 +217,7 @@ class Engine:
                 execution=execution,
                 priority=priority,
                 tags=tags,
+                metadata=metadata,
             )
         )
 
@@ -254,40 +225,6 @@ class Engine:
         """Adopt local runs whose process is gone; see `AsyncEngine.recover`."""
         handles = self._call(self._engine.recover(*workflows, wait=wait))
         return [SyncRunHandle(self, handle) for handle in handles]
-
-    def get_handle(self, run_id: RunId) -> SyncRunHandle:
-        """Return a handle of a run that was started anywhere."""
-        return SyncRunHandle(self, self._engine.get_handle(run_id))
-
-    def get_run_status(self, run_id: RunId) -> tuple[RunStatus, RunMetadata]:
-        """Return where a run is; see `AsyncEngine.get_run_status`."""
-        return self._call(self._engine.get_run_status(run_id))
-
-    def list_workflow_runs(
-        self,
-        *,
-        status: RunStatus | str | Iterable[RunStatus | str] | None = None,
-        workflow: str | None = None,
-        tags: Iterable[str] | None = None,
-        since: datetime | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[RunInfo]:
-        """Return a page of runs; see `AsyncEngine.list_workflow_runs`."""
-        return self._call(
-            self._engine.list_workflow_runs(
-                status=status,
-                workflow=workflow,
-                tags=tags,
-                since=since,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
-
-    def cancel_workflow_run(self, run_id: RunId, *, reason: str | None = None) -> None:
-        """Cancel a run; see `AsyncEngine.cancel_workflow_run`."""
-        self._call(self._engine.cancel_workflow_run(run_id, reason=reason))
 
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._portal is None:

@@ -24,7 +24,7 @@ from singularity_workflow.engine.starter import Starter
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.notifications.hub import Hub
 from singularity_workflow.notifications.notifier import Notifier
-from singularity_workflow.store.replies import EndedRun, Reply
+from singularity_workflow.store.replies import EndedRun, Moved, Reply
 from singularity_workflow.store.store import Store
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.waiters import Waiters
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _CANCELLED_AT_ONCE = 100
+_LEVELS_AT_ONCE = 3
+"""Of children of children; what is deeper is left to the workers' timers."""
 _LONGEST_HOLD = 0.2
 """Seconds after which a run that was held at the first look is free again."""
 
@@ -122,7 +124,68 @@ class Session:
         ended = [str(run_id) for run_id in run_ids]
         self._on_ended_elsewhere(ended)
         self.notifier.tell_ended(ended)
+        if cancelled:
+            await self._follow_up()
         return cancelled
+
+    async def pause(self, run_ids: Sequence[UUID]) -> list[Moved]:
+        """Pause runs, and their children."""
+        moved = await self.store.pause_runs(run_ids)
+        await self._follow_up()
+        return moved
+
+    async def resume(self, run_ids: Sequence[UUID]) -> list[Moved]:
+        """Resume runs, and their children."""
+        moved, reply = await self.store.resume_runs(run_ids)
+        self._on_started_elsewhere(reply, are_workers_told=False)
+        await self._follow_up()
+        return moved
+
+    async def copy_run(self, run_id: UUID, new_id: UUID, from_step: str | None) -> bool:
+        """Repeat a run; tell whether this process runs the new one."""
+        workflow = (await self.store.run_status(run_id))["workflow"]
+        owner = None
+        if self.catalog.newest(workflow) is not None:
+            await self._start_worker()
+            assert self._worker is not None
+            owner = self._worker.worker_id
+            self.waiters.track([str(new_id)])
+        reply = await self.store.copy_run(
+            run_id, new_id, from_step=from_step, owner=owner, notify=owner is None
+        )
+        if owner is None or self._worker is None:
+            self._on_started_elsewhere(reply, are_workers_told=True)
+            return False
+        self._worker.dispatcher.absorb(reply)
+        return True
+
+    async def delete(self, run_ids: Sequence[UUID]) -> list[UUID]:
+        """Delete runs that have ended, in parts; return those that are gone."""
+        deleted: list[UUID] = []
+        left = list(run_ids)
+        while left:
+            gone, has_more = await self.store.delete_runs(left)
+            deleted += gone
+            left = [one for one in left if one not in gone] if has_more else []
+            if has_more and not gone:
+                await asyncio.sleep(0)
+        return deleted
+
+    async def _follow_up(self) -> None:
+        """Let children and compensations follow now what was done to their runs."""
+        for _ in range(_LEVELS_AT_ONCE):
+            fired = await self.store.fire_timers(None)
+            for worker in self._workers:
+                if fired.announced is not None:
+                    worker.dispatcher.announce(fired.announced)
+            if fired.announced is not None:
+                self.notifier.announce(fired.announced)
+            if fired.ended:
+                ended = [one.run_id for one in fired.ended]
+                self._on_ended_elsewhere(ended)
+                self.notifier.tell_ended(ended)
+            if fired.next_in is None or fired.next_in > 0:
+                return
 
     def follow(self, run_ids: Sequence[str]) -> None:
         """Find out about the ends of runs that others run."""

@@ -18,6 +18,7 @@ __all__ = [
     "Fired",
     "GivenUp",
     "HandedTask",
+    "Moved",
     "Reaped",
     "Reply",
     "TaskRef",
@@ -71,6 +72,14 @@ class EndedRun(NamedTuple):
     output: Any
     error: dict[str, Any] | None
     reason: str | None
+
+
+class Moved(NamedTuple):
+    """A run that was to change its status: the one it had, and whether it did."""
+
+    run_id: str
+    status: str
+    is_changed: bool
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Any, Protocol
 
 from singularity_workflow.errors import DefinitionError
+from singularity_workflow.model.children import default_input
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.compiler import compile_definition
 from singularity_workflow.model.definition import Definition
@@ -48,6 +49,7 @@ class Catalog:
         self._resources = frozenset(resources)
         self._versions: dict[int, CompiledWorkflow] = {}
         self._newest: dict[str, CompiledWorkflow] = {}
+        self._newest_ids: dict[str, int] = {}
         # versions that were pieced together from newer code, by what they came from
         self._pieced: dict[int, CompiledWorkflow] = {}
 
@@ -55,11 +57,17 @@ class Catalog:
         """Make a version runnable; a second time replaces its functions."""
         self._versions[workflow_id] = workflow
         self._newest[workflow.name] = workflow
+        self._newest_ids[workflow.name] = workflow_id
         self._pieced.clear()
 
     def get(self, workflow_id: int) -> CompiledWorkflow | None:
         """Return a version, None if `find` has to look for it."""
         return self._versions.get(workflow_id) or self._pieced.get(workflow_id)
+
+    def newest(self, name: str) -> tuple[int, CompiledWorkflow] | None:
+        """Return the version of a workflow that was added last, with its number."""
+        found = self._newest.get(name)
+        return None if found is None else (self._newest_ids[name], found)
 
     def ids(self) -> list[int]:
         """Return the numbers of the versions that were added."""
@@ -91,7 +99,9 @@ class Catalog:
     def _piece_together(self, definition: Definition) -> CompiledWorkflow:
         newest = self._newest.get(definition.name)
         functions: dict[str, StepFunction] = {
-            step.name: unserved for step in definition.steps
+            # what starts a child needs no code of the application
+            step.name: default_input(step.kind) if step.workflow else unserved
+            for step in definition.steps
         }
         if newest is not None:
             for step in newest.steps:
