@@ -23,7 +23,8 @@ class Supervisor:
     """
     Run this process's command line again, in processes that serve with `--processes 1`.
 
-    One that dies is replaced; one that dies at once, after a growing pause.
+    One that dies is replaced; one that dies at once, after a growing pause. One that
+    ends in good order was asked to (SIGTERM, `drain_workers`), and is not replaced.
 
     Args:
         count: How many processes.
@@ -38,7 +39,7 @@ class Supervisor:
         self._processes: set[asyncio.subprocess.Process] = set()
 
     async def run(self) -> int:
-        """Run until a signal comes, and return the exit code."""
+        """Run until a signal comes or none is left, and return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
@@ -73,6 +74,9 @@ class Supervisor:
             await self._wait(process)
             self._processes.discard(process)
             if self._is_stopping.is_set():
+                return
+            if process.returncode == 0:
+                logger.info("process %d ended as it was asked to", process.pid)
                 return
             lived = asyncio.get_running_loop().time() - started
             pause = min(pause * 2, _LONGEST_PAUSE) if lived < _QUICK_DEATH else 0.1

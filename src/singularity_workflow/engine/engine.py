@@ -289,6 +289,10 @@ class Engine:
         """Cancel a run; see `AsyncEngine.cancel_workflow_run`."""
         self._call(self._engine.cancel_workflow_run(run_id, reason=reason))
 
+    def drain_workers(self, worker_ids: Iterable[UUID | str]) -> list[UUID]:
+        """Ask workers to end; see `AsyncEngine.drain_workers`."""
+        return self._call(self._engine.drain_workers(worker_ids))
+
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._portal is None:
             coroutine.close()

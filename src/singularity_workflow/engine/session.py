@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -183,6 +183,7 @@ class Session:
         concurrency: int,
         resources: Mapping[str, object],
         executors: Mapping[str, Executor] | None = None,
+        on_drain: Callable[[], None] = lambda: None,
     ) -> TaskWorker:
         """Start a worker; without queues, of the local runs of this engine."""
         worker = TaskWorker(
@@ -196,6 +197,7 @@ class Session:
             queues=queues,
             notifier=self.notifier,
             on_adopted=self._adopted.extend,
+            on_drain=on_drain,
             is_told=lambda: self.hub.is_listening,
         )
         self.hub.subscribe(on_work=worker.dispatcher.announce)

@@ -251,6 +251,10 @@ class Dispatcher:
         )
         self._wake.set()
 
+    def stop_claiming(self) -> None:
+        """Take no more tasks, neither from the queues nor by hand-over."""
+        self._is_draining = True
+
     async def drain(self, grace: float) -> bool:
         """
         Take no more tasks, and wait until those that are here have ended.
@@ -261,7 +265,7 @@ class Dispatcher:
         Returns:
             Whether all have ended.
         """
-        self._is_draining = True
+        self.stop_claiming()
         deadline = asyncio.get_running_loop().time() + grace
         while self._known:
             left = deadline - asyncio.get_running_loop().time()
@@ -274,7 +278,7 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Stop, report what has ended, and give the rest back to its queue."""
-        self._is_draining = True
+        self.stop_claiming()
         for task in self._loops:
             task.cancel()
         unfinished = list(self._routed)

@@ -59,6 +59,7 @@ class TaskWorker:
         queues: What it serves; None: only its own queue, of local runs.
         notifier: Tells other processes.
         on_adopted: Told the ids of runs that were taken over.
+        on_drain: Called once if the worker serves queues and was asked to end.
         is_told: Whether hints of other processes arrive.
     """
 
@@ -75,11 +76,14 @@ class TaskWorker:
         queues: Sequence[str] | None,
         notifier: Notifier,
         on_adopted: Callable[[Sequence[str]], None],
+        on_drain: Callable[[], None],
         is_told: Callable[[], bool],
     ) -> None:
         self._store = store
         self._notifier = notifier
         self._on_adopted = on_adopted
+        self._on_drain = on_drain
+        self._is_draining = False
         self._catalog = catalog
         self._concurrency = concurrency
         self._lease = lease
@@ -202,6 +206,8 @@ class TaskWorker:
     async def _adopt(self) -> float | None:
         if not self._may_judge():
             return _PAUSE_WHEN_AWAY
+        if self._is_draining and self._queues is None:
+            return None
         versions = self._catalog.ids()
         if versions and (await self.adopt(versions)).adopted:
             return 0.0
@@ -278,10 +284,25 @@ class TaskWorker:
             if self._rebirth is None or self._rebirth.done():
                 self._rebirth = asyncio.create_task(self._be_reborn())
             return
+        if beat.must_drain and not self._is_draining:
+            self._drain()
         self.dispatcher.lose(beat.gone)
         if beat.swept:
             logger.info("%d tasks that we never heard of were queued again", beat.swept)
             self.dispatcher.announce(None)
+
+    def _drain(self) -> None:
+        """
+        Do as we were asked: take nothing more, and end.
+
+        The local runs of an engine go on: nobody else would run them, and who started
+        them waits for them here. What it need not do is to adopt those of others.
+        """
+        self._is_draining = True
+        logger.info("worker %s was asked to drain", self.worker_id)
+        if self._queues is not None:
+            self.dispatcher.stop_claiming()
+            self._on_drain()
 
     async def _be_reborn(self) -> None:
         """Go on under a new id: we were declared lost, and our tasks are not ours."""
@@ -289,6 +310,8 @@ class TaskWorker:
         logger.warning("worker %s was declared lost and goes on as %s", old, new)
         try:
             await self._register(new)
+            if self._is_draining:
+                await self._store.drain_workers([new])
         except ConnectionFailed as error:
             logger.warning("taking a new id failed: %s", error.message)
             return  # the next beat tries again
