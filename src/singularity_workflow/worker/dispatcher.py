@@ -49,6 +49,9 @@ _FIRST_POLL: Final = 0.02
 _LAST_POLL: Final = 1.0
 """Without hints: from the pace of a busy queue to that of an idle one."""
 
+_PUT_ASIDE_FOR: Final = 90.0
+"""Seconds; the longest wait of a task without code is a minute (wait_unserved.sql)."""
+
 _LONGEST_FAREWELL: Final = 2.0
 _LAST_BACKOFF: Final = 2.0
 
@@ -171,6 +174,7 @@ class Dispatcher:
         self._is_draining = False
         self._backoff = 0.0
         self._deaf_pause = _FIRST_POLL
+        self._put_aside_at = float("-inf")
 
     # from outside
 
@@ -186,6 +190,11 @@ class Dispatcher:
         """Take note that messages may wait, from *key* on; None: from anywhere."""
         self._queue.announce(key)
         self._wake.set()
+
+    @property
+    def has_put_aside(self) -> bool:
+        """Whether tasks may wait that we were given and have no code for."""
+        return time.monotonic() - self._put_aside_at < _PUT_ASIDE_FOR
 
     def reserve(self, wanted: int) -> int:
         """
@@ -670,6 +679,7 @@ class Dispatcher:
                 pass
             elif job.step.original is unserved:
                 outcome = Outcome(task=job.ref, kind="unserved")
+                self._put_aside_at = time.monotonic()
             else:
                 outcome = await self._runner.run(job)
         finally:

@@ -236,7 +236,10 @@ class TaskWorker:
 
     def _on_fired(self, fired: Fired) -> None:
         if fired.announced is not None:
-            self.dispatcher.announce(fired.announced)
+            # what we have no code for comes back by a timer of ours: told of it first,
+            # we would take it again and again. So the hint has to do, as for the others
+            if not self.dispatcher.has_put_aside:
+                self.dispatcher.announce(fired.announced)
             self._notifier.announce(fired.announced)
         if fired.ended:
             self.dispatcher.absorb_ended(fired.ended)
