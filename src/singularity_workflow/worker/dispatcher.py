@@ -29,6 +29,7 @@ from singularity_workflow.model.context import Context
 from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import EndedRun, HandedTask, Reply, TaskRef
 from singularity_workflow.worker.catalog import Catalog, unserved
+from singularity_workflow.worker.lost_lane import LostLane
 from singularity_workflow.worker.memory import MapKey, RunMemory
 from singularity_workflow.worker.outcome import Outcome, describe_error, encode_batch
 from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
@@ -161,8 +162,7 @@ class Dispatcher:
         self._apart: set[asyncio.Task[None]] = set()
         self._routing: set[asyncio.Task[None]] = set()
         self._routed: set[TaskRef] = set()
-        # tasks that a worker died with before: one at a time
-        self._lost_before: set[TaskRef] = set()
+        self._lost = LostLane(lambda: self.announce(None))
         # those whose payloads the memory keeps: not what was given to us to fail it
         self._taken: set[TaskRef] = set()
         self._reserved = 0
@@ -459,7 +459,7 @@ class Dispatcher:
                 max_key=self._queue.head,
                 wanted=self._wanted(batch),
                 known_maps=[f"({run_id},{step_no})" for run_id, step_no in maps],
-                lost=not self._lost_before,
+                lost=self._lost.is_free,
                 lane=lane,
             )
         except BatchRejected as error:
@@ -534,9 +534,8 @@ class Dispatcher:
         if ref in self._taken:
             self._taken.discard(ref)
             self.memory.release(ref)
-        if ref in self._lost_before:
-            self._lost_before.discard(ref)
-            self.announce(None)
+        if ref in self._lost.on_trial:
+            self._lost.leave(ref)
         if not self._known:
             self._is_idle.set()
 
@@ -613,7 +612,7 @@ class Dispatcher:
             ref = handed.ref
             self._known[ref] = None
             if handed.losses:
-                self._lost_before.add(ref)
+                self._lost.enter(ref)
             if not self.memory.has_run(handed.run_id):
                 foreign.append(handed)
                 continue
@@ -630,6 +629,8 @@ class Dispatcher:
             job = Job(ref, step, inputs, context)
             self._running[ref] = job
             job.task = loop.create_task(self._run(job))
+            if handed.losses:
+                self._lost.begin(ref)
         if foreign:
             self._set_routing(replace(reply, tasks=foreign))
 
