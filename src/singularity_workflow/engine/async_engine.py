@@ -396,7 +396,9 @@ class AsyncEngine:
             workflows: The workflows whose runs are meant; by default all that this
                 engine knows.
             wait: Whether to wait until every silent owner is known to live or to be
-                gone, which takes its lease at most.
+                gone, which takes its lease at most; and before that, if this process
+                could not beat itself for a lease, one lease until it may judge others.
+                Without waiting nothing is adopted then.
 
         Returns:
             The adopted runs.

@@ -148,6 +148,13 @@ class Session:
             versions = [one.workflow_id for one in wanted]
         now, give_up_at, was_over = asyncio.get_running_loop().time, 0.0, False
         while versions:
+            if not self._worker.may_judge:
+                # we slept, or the database was away: the others may have had no chance
+                # to show that they live
+                if not wait:
+                    break
+                await asyncio.sleep(_LONGEST_HOLD)
+                continue
             adoption = await self._worker.adopt(versions)
             if adoption.adopted:
                 continue

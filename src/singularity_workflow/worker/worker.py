@@ -98,7 +98,11 @@ class TaskWorker:
         worker_id = self._ids.new_id()
         self.ticker = Ticker(store, lambda: self.worker_id, self._on_fired)
         self.reaper = Reaper(
-            store, lambda: self.worker_id, lease, self._may_judge, self._on_reaped
+            store,
+            lambda: self.worker_id,
+            lease,
+            lambda: self.may_judge,
+            self._on_reaped,
         )
         self.dispatcher = Dispatcher(
             store=store,
@@ -187,6 +191,9 @@ class TaskWorker:
         Runs of a worker's own become its local runs; a worker that serves queues puts
         them into those of their workflows.
 
+        It declares silent owners lost: the caller has to ask first whether this worker
+        may judge.
+
         Args:
             versions: The versions whose runs are meant.
         """
@@ -200,11 +207,13 @@ class TaskWorker:
             self._on_adopted([run_id for run_id, _ in adoption.adopted])
         return adoption
 
-    def _may_judge(self) -> bool:
+    @property
+    def may_judge(self) -> bool:
+        """Whether a silence of others means that they are gone; see `Heartbeat`."""
         return self._heartbeat is not None and self._heartbeat.may_judge
 
     async def _adopt(self) -> float | None:
-        if not self._may_judge():
+        if not self.may_judge:
             return _PAUSE_WHEN_AWAY
         if self._is_draining and self._queues is None:
             return None
