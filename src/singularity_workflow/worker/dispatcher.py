@@ -233,8 +233,9 @@ class Dispatcher:
         self._queue.announce(None)
         self._hooks.on_lost_call()
 
-    def lose(self, tasks: Sequence[TaskRef]) -> None:
-        """Stop attempts that are no longer ours."""
+    def lose(self, tasks: Sequence[TaskRef]) -> list[str]:
+        """Stop attempts that are not ours any more; return the runs of those we had."""
+        run_ids = []
         for ref in tasks:
             job = self._running.get(ref)
             if job is not None:
@@ -244,6 +245,8 @@ class Dispatcher:
                     extra={"run_id": ref.run_id, "step": job.step.name},
                 )
                 job.stop()
+                run_ids.append(ref.run_id)
+        return run_ids
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
         """Stop what runs here of runs that have ended."""

@@ -204,7 +204,10 @@ class TaskWorker:
             self._on_announced(adoption.announced)
         if adoption.adopted:
             logger.info("adopted %d runs of lost owners", len(adoption.adopted))
-            self._on_adopted([run_id for run_id, _ in adoption.adopted])
+            adopted = [run_id for run_id, _ in adoption.adopted]
+            if owner is not None:
+                self._waiters.track(adopted)
+            self._on_adopted(adopted)
         return adoption
 
     @property
@@ -298,7 +301,8 @@ class TaskWorker:
             return
         if beat.must_drain and not self._is_draining:
             self._drain()
-        self.dispatcher.lose(beat.gone)
+        # cancelled past us, or somebody else has them: nobody may tell us how they end
+        self._waiters.disown(self.dispatcher.lose(beat.gone))
         if beat.swept:
             logger.info("%d tasks that we never heard of were queued again", beat.swept)
             self.dispatcher.announce(None)
@@ -333,14 +337,14 @@ class TaskWorker:
         assert self._heartbeat is not None
         self._heartbeat.worker_id = new
         if self._queues is None:
-            await self._take_back(new)
+            # what cannot be taken back somebody else has adopted
+            self._waiters.disown_all_but(await self._take_back(new))
         self.dispatcher.announce(None)
-        # somebody else may have adopted runs that are waited for here
-        self._waiters.untrack_all()
         self._waiters.ask_for_all()
 
-    async def _take_back(self, worker_id: UUID) -> None:
-        """Adopt the local runs of the id that was declared lost."""
+    async def _take_back(self, worker_id: UUID) -> set[str]:
+        """Adopt the local runs of the id that was declared lost, and return them."""
+        taken: set[str] = set()
         while True:
             try:
                 adoption = await self._store.adopt_runs(worker_id, self._catalog.ids())
@@ -349,7 +353,9 @@ class TaskWorker:
                 await asyncio.sleep(_PAUSE_WHEN_AWAY)
             else:
                 if not adoption.adopted:
-                    return
+                    self._waiters.track(taken)
+                    return taken
+                taken.update(run_id for run_id, _ in adoption.adopted)
 
 
 def _call_soon(
