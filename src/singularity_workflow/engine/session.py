@@ -242,7 +242,7 @@ class Session:
     def _on_ended_elsewhere(self, run_ids: Sequence[str]) -> None:
         self.waiters.ask_about(run_ids)
         for worker in self._workers:
-            worker.dispatcher.stop_runs(run_ids)
+            worker.dispatcher.jobs.stop_runs(run_ids)
 
     async def _start_worker(self) -> None:
         async with self._lock:

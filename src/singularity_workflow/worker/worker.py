@@ -154,9 +154,9 @@ class TaskWorker:
             make_store=self._make_heartbeat_store,
             worker_id=self.worker_id,
             lease=self._lease,
-            known_tasks=self.dispatcher.known_tasks,
+            known_tasks=self.dispatcher.jobs.known_tasks,
             on_beat=lambda beat: _call_soon(loop, self._on_beat, beat),
-            watchdog=LoopWatchdog(loop, self.dispatcher.name_task),
+            watchdog=LoopWatchdog(loop, self.dispatcher.jobs.name_task),
         )
         self._heartbeat.start()
         self.dispatcher.start()
@@ -250,14 +250,14 @@ class TaskWorker:
         if fired.announced is not None:
             # what we have no code for comes back by a timer of ours: told of it first,
             # we would take it again and again. So the hint has to do, as for the others
-            if not self.dispatcher.has_put_aside:
+            if not self.dispatcher.jobs.has_put_aside:
                 self.dispatcher.announce(fired.announced)
             self._notifier.announce(fired.announced)
         if fired.ended:
             self.dispatcher.absorb_ended(fired.ended)
             self._notifier.tell_ended(end.run_id for end in fired.ended)
         for task in fired.overdue:
-            self.dispatcher.fail(
+            self.dispatcher.jobs.fail(
                 task, QueueTimeout("the task waited in its queue longer than allowed")
             )
 
@@ -269,7 +269,7 @@ class TaskWorker:
         if reaped.lost:
             self.adopter.due_in(0)  # they may have had local runs
         for task, worker_id, losses in reaped.given_up:
-            self.dispatcher.fail(
+            self.dispatcher.jobs.fail(
                 task,
                 WorkerLost(
                     f"the task's worker died {losses} times, the last one was "
@@ -302,7 +302,7 @@ class TaskWorker:
         if beat.must_drain and not self._is_draining:
             self._drain()
         # cancelled past us, or somebody else has them: nobody may tell us how they end
-        self._waiters.disown(self.dispatcher.lose(beat.gone))
+        self._waiters.disown(self.dispatcher.jobs.lose(beat.gone))
         if beat.swept:
             logger.info("%d tasks that we never heard of were queued again", beat.swept)
             self.dispatcher.announce(None)
@@ -331,7 +331,7 @@ class TaskWorker:
         except ConnectionFailed as error:
             logger.warning("taking a new id failed: %s", error.message)
             return  # the next beat tries again
-        self.dispatcher.lose(self.dispatcher.known_tasks())
+        self.dispatcher.jobs.lose(self.dispatcher.jobs.known_tasks())
         self.dispatcher.worker_id = new
         self.dispatcher.queues = self._served(new)
         assert self._heartbeat is not None
