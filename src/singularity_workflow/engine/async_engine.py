@@ -12,6 +12,7 @@ from uuid import UUID
 
 from singularity_workflow.engine.controls import RunControls, RunId
 from singularity_workflow.engine.handles import RunHandle
+from singularity_workflow.engine.inspection import read_worker_ids
 from singularity_workflow.engine.registry import Registered, Registration
 from singularity_workflow.engine.requests import (
     Execution,
@@ -386,7 +387,9 @@ class AsyncEngine(RunControls):
             workflows: The workflows whose runs are meant; by default all that this
                 engine knows.
             wait: Whether to wait until every silent owner is known to live or to be
-                gone, which takes its lease at most.
+                gone, which takes its lease at most; and before that, if this process
+                could not beat itself for a lease, one lease until it may judge others.
+                Without waiting nothing is adopted then.
 
         Returns:
             The adopted runs.
@@ -397,6 +400,7 @@ class AsyncEngine(RunControls):
         run_ids = await session.recover(workflows, wait=wait)
         return [RunHandle(self, run_id, is_ours=True) for run_id in run_ids]
 
+from singularity_workflow.engine.inspection import read_worker_ids
     # inside
 
     async def _request(

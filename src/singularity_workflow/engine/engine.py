@@ -226,6 +226,10 @@ class Engine(SyncRunControls):
         handles = self._call(self._engine.recover(*workflows, wait=wait))
         return [SyncRunHandle(self, handle) for handle in handles]
 
+    def drain_workers(self, worker_ids: Iterable[UUID | str]) -> list[UUID]:
+        """Ask workers to end; see `AsyncEngine.drain_workers`."""
+        return self._call(self._engine.drain_workers(worker_ids))
+
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._portal is None:
             coroutine.close()

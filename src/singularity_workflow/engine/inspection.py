@@ -19,6 +19,7 @@ __all__ = [
     "read_limit",
     "read_statuses",
     "read_time",
+    "read_worker_ids",
     "to_metadata",
     "to_page",
     "to_run_id",
@@ -35,15 +36,20 @@ def to_run_id(value: UUID | str) -> UUID:
     Raises:
         InvalidSetting: If it is no uuid.
     """
-    if isinstance(value, UUID):
-        return value
-    try:
-        return UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        raise InvalidSetting(
-            f"{value!r} is not a run id",
-            hint="Run ids are uuids, such as handle.id or RunInfo.id.",
-        ) from None
+    return _to_id(value, "run", "Run ids are uuids, such as handle.id or RunInfo.id.")
+
+
+def read_worker_ids(values: Iterable[UUID | str]) -> list[UUID]:
+    """
+    Return worker ids, whichever way they were written.
+
+    Raises:
+        InvalidSetting: If one is no uuid.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidSetting(f"worker_ids must be several ids, got {values!r}")
+    hint = "Worker ids are uuids, as in the table singularity_workflow.workers."
+    return [_to_id(one, "worker", hint) for one in values]
 
 
 def to_metadata(data: Mapping[str, Any]) -> tuple[RunStatus, RunMetadata]:
@@ -173,6 +179,15 @@ def read_time(name: str, value: datetime | None) -> str | None:
         return value.astimezone(UTC).isoformat()
     except (OverflowError, ValueError, OSError):
         raise InvalidSetting(f"{name} is out of range: {value!r}") from None
+
+
+def _to_id(value: UUID | str, kind: str, hint: str) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidSetting(f"{value!r} is not a {kind} id", hint=hint) from None
 
 
 def _to_cursor(run_id: UUID) -> str:

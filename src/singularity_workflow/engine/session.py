@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -211,6 +211,13 @@ class Session:
             versions = [one.workflow_id for one in wanted]
         now, give_up_at, was_over = asyncio.get_running_loop().time, 0.0, False
         while versions:
+            if not self._worker.may_judge:
+                # we slept, or the database was away: the others may have had no chance
+                # to show that they live
+                if not wait:
+                    break
+                await asyncio.sleep(_LONGEST_HOLD)
+                continue
             adoption = await self._worker.adopt(versions)
             if adoption.adopted:
                 continue
@@ -246,6 +253,7 @@ class Session:
         concurrency: int,
         resources: Mapping[str, object],
         executors: Mapping[str, Executor] | None = None,
+        on_drain: Callable[[], None] = lambda: None,
     ) -> TaskWorker:
         """Start a worker; without queues, of the local runs of this engine."""
         worker = TaskWorker(
@@ -259,6 +267,7 @@ class Session:
             queues=queues,
             notifier=self.notifier,
             on_adopted=self._adopted.extend,
+            on_drain=on_drain,
             is_told=lambda: self.hub.is_listening,
         )
         self.hub.subscribe(on_work=worker.dispatcher.announce)
@@ -296,7 +305,7 @@ class Session:
     def _on_ended_elsewhere(self, run_ids: Sequence[str]) -> None:
         self.waiters.ask_about(run_ids)
         for worker in self._workers:
-            worker.dispatcher.stop_runs(run_ids)
+            worker.dispatcher.jobs.stop_runs(run_ids)
 
     async def _start_worker(self) -> None:
         async with self._lock:

@@ -366,6 +366,13 @@ class Store:
         """Mark a worker as stopped."""
         await self._pooled("workers/stop_worker", worker_id=worker_id)
 
+    async def drain_workers(self, worker_ids: Collection[UUID]) -> list[UUID]:
+        """Ask workers to end; return those that had not been asked before."""
+        asked: list[UUID] = await self._pooled(
+            "workers/drain_workers", worker_ids=list(worker_ids)
+        )
+        return asked
+
     # hints
 
     async def send_hints(self, key: int | None, ended: Collection[UUID]) -> None:
