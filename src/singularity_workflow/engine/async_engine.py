@@ -400,7 +400,28 @@ class AsyncEngine(RunControls):
         run_ids = await session.recover(workflows, wait=wait)
         return [RunHandle(self, run_id, is_ours=True) for run_id in run_ids]
 
-from singularity_workflow.engine.inspection import read_worker_ids
+    # workers
+
+    async def drain_workers(self, worker_ids: Iterable[UUID | str]) -> list[UUID]:
+        """
+        Ask workers to take no more tasks, and to end when those that they have ended.
+
+        Each learns it from its next heartbeat, within a third of its lease, and then
+        does what it does at SIGTERM. An engine goes on with its local runs, and only
+        adopts no more of others.
+
+        Args:
+            worker_ids: Ids from the table `singularity_workflow.workers`. Those of
+                workers that have ended are passed over.
+
+        Returns:
+            The workers that had not been asked before.
+
+        Raises:
+            InvalidSetting: If one of them is no uuid.
+        """
+        return await self._opened.store.drain_workers(read_worker_ids(worker_ids))
+
     # inside
 
     async def _request(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.portal import Portal
