@@ -13,7 +13,10 @@ from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.adapters import Adapters
 from singularity_workflow.model.building import build_definition
 from singularity_workflow.model.children import child_step, default_input
-from singularity_workflow.model.compensation import compensation_of
+from singularity_workflow.model.compensation import (
+    COMPENSATION_SUFFIX,
+    compensation_of,
+)
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.compiler import compile_definition
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
@@ -67,7 +70,7 @@ class Workflow:
 
     def __init__(self, name: str, *, input: Any = None, **options: object) -> None:
         read, issues = WorkflowOptions.read(options)
-        bad_name = name_issue(name, "workflow", "/name")
+        bad_name = name_issue(name, "workflow", "/name") or _reserved_issue(name)
         raise_issues(name, [bad_name, *issues] if bad_name else issues)
         self.name = name
         self.options = read
@@ -245,9 +248,8 @@ class Workflow:
             DefinitionError: If a name or an option is not possible.
         """
         kind, given = child_step(depends_on, over, initial_tasks)
-        label = workflow if isinstance(workflow, str) else workflow.name
         rest = {**options, **given}
-        step = name or label
+        step = name or _child_name(workflow)
         self._add(
             kind, default_input(kind), name=step, has_edges_by_name=False,
             options=rest, child=workflow,
@@ -255,7 +257,7 @@ class Workflow:
 
         def decorate(function: _F) -> _F:
             names = local_names(function)
-            del self._entries[step]
+            self._entries.pop(step, None)
             self._add(
                 kind, function, name=name, names=names, options=rest, child=workflow
             )
@@ -437,6 +439,7 @@ class Workflow:
                     pointer=f"{pointer}/options/compensate",
                     message=f"compensate of step {step!r} must be a function, "
                     f"got {compensate!r}",
+                    hint="Give the function that undoes one task of the step.",
                 )
             )
         found.add(_child_issue(child, pointer))
@@ -477,6 +480,18 @@ class Workflow:
         return found
 
 
+def _reserved_issue(name: str) -> Issue | None:
+    if not name.lower().endswith(COMPENSATION_SUFFIX):
+        return None
+    return Issue(
+        code="bad_name",
+        pointer="/name",
+        message=f"the workflow name {name!r} is that of a compensation",
+        hint="The library makes such workflows itself, of steps with compensate=...; "
+        "use another name.",
+    )
+
+
 def _references(
     found: IssueCollector, step: object, option: str, options: dict[str, object]
 ) -> tuple[Reference, ...]:
@@ -486,10 +501,23 @@ def _references(
     return found.catch(lambda: read_references(value, what), "bad_dependency") or ()
 
 
+def _child_name(child: object) -> str:
+    """Return what a child's step is called if nobody says; it may be no child."""
+    name = getattr(child, "name", child)
+    return name if isinstance(name, str) else type(child).__name__
+
+
 def _child_issue(child: object, pointer: str) -> Issue | None:
     if child is None or isinstance(child, Workflow):
         return None
-    return name_issue(child, "workflow", f"{pointer}/workflow")
+    if isinstance(child, str):
+        return name_issue(child, "workflow", f"{pointer}/workflow")
+    return Issue(
+        code="bad_child",
+        pointer=f"{pointer}/workflow",
+        message=f"a child must be a Workflow or the name of one, got {child!r}",
+        hint="Write Workflow.from_object(...) for a class or module with steps.",
+    )
 
 
 def _read_over(

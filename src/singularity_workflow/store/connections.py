@@ -25,10 +25,12 @@ from psycopg.types.json import set_json_loads
 
 from singularity_workflow.errors import (
     ConnectionFailed,
+    DefinitionError,
     InvalidSetting,
     SchemaOutdated,
     error_for_sqlstate,
 )
+from singularity_workflow.model.issues import Issue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -277,6 +279,14 @@ def translated_errors() -> Iterator[None]:
     except psycopg.Error as error:
         message = error.diag.message_primary or str(error).strip()
         known = error_for_sqlstate(error.sqlstate, message, error.diag.message_hint)
+        if isinstance(known, DefinitionError):
+            issue = Issue(
+                code="refused",
+                pointer=error.diag.message_detail or "",
+                message=known.message,
+                hint=known.hint,
+            )
+            known = DefinitionError(known.message, hint=known.hint, issues=[issue])
         if known is not None:
             raise known from error
         if error.sqlstate in _MISSING:
