@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine.programs.predicates import is_even_apart, square_apart
-from engine.support import fail, make_workflow
+from engine.support import fail, make_workflow, run
 from singularity_workflow import (
     AsyncEngine,
     Context,
@@ -19,7 +19,6 @@ from singularity_workflow import (
     RunTimeout,
     Skip,
 )
-from engine.support import run
 
 
 def one_of_two(**options):
@@ -34,8 +33,7 @@ def statuses(handle):
     """Return the status of each step, and the reasons of those that were skipped."""
     _, figures = handle.status()
     return {
-        one["name"]: (one["status"], one.get("skip_reason"))
-        for one in figures["steps"]
+        one["name"]: (one["status"], one.get("skip_reason")) for one in figures["steps"]
     }
 
 
@@ -58,12 +56,16 @@ ROOT = [
     ({"when_not": "$.total > 100"}, {"total": 5}, True),
     ({"when": {"a": 1}, "when_not": "$.b == 1"}, {"a": 1, "b": 2}, True),
     ({"when": {"a": 1}, "when_not": "$.b == 1"}, {"a": 1, "b": 1}, False),
-    ({"when": lambda input: input["n"] > 1}, {"n": 2}, True),
-    ({"when": lambda input: input["n"] > 1}, {"n": 1}, False),
+    ({"when": lambda run_input: run_input["n"] > 1}, {"n": 2}, True),
+    ({"when": lambda run_input: run_input["n"] > 1}, {"n": 1}, False),
     ({"when_not": lambda run_input: run_input["n"] > 1}, {"n": 1}, True),
-    ({"when": lambda input: input["items"]}, {"items": []}, False),
-    ({"when": lambda input: input["items"]}, {"items": [0]}, True),
-    ({"when": {"n": 1}, "when_not": lambda input: input["m"]}, {"n": 1, "m": 0}, True),
+    ({"when": lambda run_input: run_input["items"]}, {"items": []}, False),
+    ({"when": lambda run_input: run_input["items"]}, {"items": [0]}, True),
+    (
+        {"when": {"n": 1}, "when_not": lambda run_input: run_input["m"]},
+        {"n": 1, "m": 0},
+        True,
+    ),
     ({"when": lambda ctx: ctx.attempt == 1}, {}, True),
 ]
 
@@ -97,10 +99,10 @@ def test_a_dependent_step_looks_at_outputs(engine, condition, ok, on_unmet):
     Of its dependencies, by their names (M 158).
     """
     flow = make_workflow()
-    flow.step(name="first")(lambda input: {"ok": input["ok"]})
-    flow.step(
-        name="second", depends_on="first", when=condition, on_unmet=on_unmet
-    )(lambda: 2)
+    flow.step(name="first")(lambda run_input: {"ok": run_input["ok"]})
+    flow.step(name="second", depends_on="first", when=condition, on_unmet=on_unmet)(
+        lambda: 2
+    )
     flow.step(name="third", depends_on="second")(lambda second=None: [second])
     flow.step(name="beside", depends_on="first")(lambda: "beside")
 
@@ -125,9 +127,9 @@ def test_a_condition_sees_the_input_and_the_outputs(engine):
     """
     flow = make_workflow()
     flow.step(name="first")(lambda: 5)
-    flow.step(
-        name="second", depends_on="first", when="$.first > $.run_input.least"
-    )(lambda: "more")
+    flow.step(name="second", depends_on="first", when="$.first > $.run_input.least")(
+        lambda: "more"
+    )
 
     assert engine.execute(flow, {"least": 4}) == {"second": "more"}
     assert engine.execute(flow, {"least": 5}) == {}
@@ -331,7 +333,7 @@ def test_an_unmet_element_and_on_unmet(engine, on_unmet):
     flow.map(name="each", when=lambda item: item > 0, on_unmet=on_unmet)(
         lambda item: item
     )
-    flow.step(name="total")(lambda each: sum(each))
+    flow.step(name="total")(lambda each: sum(each, 0))
 
     if on_unmet == "fail":
         assert fail(engine, flow, [1, 0]).step == "each"
@@ -402,9 +404,7 @@ def test_another_predicate_is_another_version(engine):
     assert again.definition.shape() != flow.definition.shape()
 
 
-@pytest.mark.parametrize(
-    "condition", ["$.[", "nonsense !", "$.a ? (@ >", "exists($.a"]
-)
+@pytest.mark.parametrize("condition", ["$.[", "nonsense !", "$.a ? (@ >", "exists($.a"])
 @pytest.mark.parametrize("option", ["when", "when_not"])
 def test_what_is_no_path_is_refused_at_registration(engine, option, condition):
     """

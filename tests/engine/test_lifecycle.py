@@ -348,7 +348,7 @@ def test_a_fork_needs_what_its_step_depends_on(engine, gated):
     """
     handle = bring(engine, gated, "started")
 
-    with pytest.raises(StateTransitionError, match="first.*started"):
+    with pytest.raises(StateTransitionError, match=r"first.*started"):
         handle.fork("second")
 
 
@@ -470,9 +470,7 @@ def test_runs_are_found_by_what_they_hold(engine):
     assert found(output={"doubled": {"n": 2}}) == [1]
     assert found(output="$.doubled.n ? (@ >= 4)") == [2, 3]
     assert found(input="$.n > 0", output="$.doubled.n < 6") == [1, 2]
-    times = [
-        info.created_at for info in engine.list_workflow_runs(workflow=flow.name)
-    ]
+    times = [info.created_at for info in engine.list_workflow_runs(workflow=flow.name)]
     assert found(until=min(times)) == []
     assert len(found(since=min(times))) == 4
 

@@ -248,8 +248,11 @@ class Workflow:
             DefinitionError: If a name or an option is not possible.
         """
         kind, given = child_step(depends_on, over, initial_tasks)
+        if not isinstance(workflow, (Workflow, str)):
+            pointer = json_pointer("steps", len(self._entries), "workflow")
+            raise_issues(self.name, [_no_child(workflow, pointer)])
         rest = {**options, **given}
-        step = name or _child_name(workflow)
+        step = name or (workflow if isinstance(workflow, str) else workflow.name)
         self._add(
             kind, default_input(kind), name=step, has_edges_by_name=False,
             options=rest, child=workflow,
@@ -292,7 +295,11 @@ class Workflow:
             definition,
             functions,
             resources=resources,
-            signatures={name: read_signature(one) for name, one in functions.items()},
+            signatures={
+                name: entry.undo_signature
+                for name, entry in self._entries.items()
+                if entry.undo_signature is not None
+            },
             adapters=self._adapters,
             input_codec=self._build()[1],
         )
@@ -432,16 +439,13 @@ class Workflow:
             initial_tasks = rest.pop("initial_tasks", None)
             found.add(initial_tasks_issue(step, initial_tasks, pointer))
         compensate: Any = rest.pop("compensate", None)
-        if compensate is not None and not callable(compensate):
-            found.add(
-                Issue(
-                    code="bad_option",
-                    pointer=f"{pointer}/options/compensate",
-                    message=f"compensate of step {step!r} must be a function, "
-                    f"got {compensate!r}",
-                    hint="Give the function that undoes one task of the step.",
-                )
+        undo_signature = None
+        if callable(compensate):
+            undo_signature = found.catch(
+                lambda: read_signature(compensate, names), "bad_compensate"
             )
+        elif compensate is not None:
+            found.add(_no_compensation(step, compensate, pointer))
         found.add(_child_issue(child, pointer))
         read, issues = StepOptions.read(rest, pointer=f"{pointer}/options")
         for one in issues:
@@ -461,6 +465,7 @@ class Workflow:
             initial_tasks=initial_tasks,
             child=child,
             compensate=compensate,
+            undo_signature=undo_signature,
             options=read,
         )
 
@@ -501,22 +506,27 @@ def _references(
     return found.catch(lambda: read_references(value, what), "bad_dependency") or ()
 
 
-def _child_name(child: object) -> str:
-    """Return what a child's step is called if nobody says; it may be no child."""
-    name = getattr(child, "name", child)
-    return name if isinstance(name, str) else type(child).__name__
+def _no_child(child: object, pointer: str) -> Issue:
+    return Issue(
+        code="bad_child",
+        pointer=pointer,
+        message=f"a child must be a Workflow or the name of one, got {child!r}",
+        hint="Write Workflow.from_object(...) for a class or module with steps.",
+    )
 
 
 def _child_issue(child: object, pointer: str) -> Issue | None:
     if child is None or isinstance(child, Workflow):
         return None
-    if isinstance(child, str):
-        return name_issue(child, "workflow", f"{pointer}/workflow")
+    return name_issue(child, "workflow", f"{pointer}/workflow")
+
+
+def _no_compensation(step: object, value: object, pointer: str) -> Issue:
     return Issue(
-        code="bad_child",
-        pointer=f"{pointer}/workflow",
-        message=f"a child must be a Workflow or the name of one, got {child!r}",
-        hint="Write Workflow.from_object(...) for a class or module with steps.",
+        code="bad_option",
+        pointer=f"{pointer}/options/compensate",
+        message=f"compensate of step {step!r} must be a function, got {value!r}",
+        hint="Give the function that undoes one task of the step.",
     )
 
 
