@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine.programs.predicates import is_even_apart, square_apart
-from engine.support import fail, make_workflow, run
+from engine.support import fail, make_workflow, run, until
 from singularity_workflow import (
     AsyncEngine,
     Context,
@@ -18,6 +18,7 @@ from singularity_workflow import (
     RunFailed,
     RunTimeout,
     Skip,
+    Worker,
 )
 
 
@@ -476,3 +477,58 @@ def test_conditions_of_a_fork_and_a_retry(dsn):
             return retried, forked
 
     assert run(main) == ({"after": None}, {"after": "chosen"})
+
+
+def is_large(run_input):
+    """Tell whether a number is."""
+    return run_input > 10
+
+
+def versions_of(**newer):
+    """Return a workflow with a predicate, and a newer version of it."""
+    old = make_workflow()
+    old.step(name="step", when=is_large)(lambda: "ran")
+    new = type(old)(old.name)
+    new.step(name="step", **newer)(lambda: "ran")
+    new.step(name="more")(lambda: 1)
+    return old, new
+
+
+def test_an_older_version_finds_its_predicate_in_newer_code(dsn):
+    """
+    By its qualified name.
+    """
+    old, new = versions_of(when=is_large)
+
+    async def main():
+        async with AsyncEngine(dsn) as one, AsyncEngine(dsn) as two:
+            handles = [
+                await one.start(old, number, execution="distributed")
+                for number in (10, 11)
+            ]
+            async with Worker(two, new):
+                return [await handle.result() for handle in handles]
+
+    assert run(main) == [{}, {"step": "ran"}]
+
+
+def test_an_older_version_whose_predicate_is_gone(dsn):
+    """
+    Its step waits for a worker that has it, visibly.
+    """
+    old, new = versions_of()
+
+    async def main():
+        async with AsyncEngine(dsn) as one, AsyncEngine(dsn) as two:
+            handle = await one.start(old, 11, execution="distributed")
+
+            async def is_put_aside():
+                return (await handle.status())[1]["waiting_tasks"]
+
+            async with Worker(two, new):
+                await until(is_put_aside, "the task to be put aside")
+                newer = await two.execute(new, 1, execution="distributed")
+            async with Worker(one, old):
+                return newer, await handle.result()
+
+    assert run(main) == ({"step": "ran", "more": 1}, {"step": "ran"})

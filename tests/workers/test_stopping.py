@@ -16,6 +16,9 @@ WITHIN = 1.0
 """Seconds that are promised; what is beyond is for a machine that is busy."""
 
 SLACK = 1.5
+LEASE = 15.0
+"""As it is if nothing is said: three heartbeats of it would come much too late."""
+
 PLACES = ("coroutine", "thread", "process")
 
 
@@ -62,7 +65,7 @@ def test_a_cancelled_run_stops_on_another_worker(address, start_worker, stage, f
     """
     Coroutines are cancelled, threads see it, processes are ended; of children too.
     """
-    worker = start_worker(dsn=address)
+    worker = start_worker(dsn=address, lease=LEASE)
     with Engine(address) as engine:
         handle, pid = begin(engine, stage, flow)
         assert pid != worker.pid
@@ -81,8 +84,8 @@ def test_a_run_whose_deadline_passes_stops(address, start_worker, stage, flow):
     """
     Within about a second of it, whoever notices; and its children with it.
     """
-    start_worker(dsn=address)
-    start_worker("chain", dsn=address)
+    start_worker(dsn=address, lease=LEASE)
+    start_worker("chain", dsn=address, lease=LEASE)
     with Engine(address) as engine:
         engine.execute(flows.chain, stage.input, execution="distributed")
         began = time.monotonic()
@@ -94,9 +97,9 @@ def test_a_run_whose_deadline_passes_stops(address, start_worker, stage, flow):
 
 def test_a_run_that_is_cancelled_by_sql_stops(dsn, start_worker, stage, look):
     """
-    Nobody tells of it: the next heartbeat does.
+    Nobody tells of it: the next heartbeat does, of which there are three a lease.
     """
-    start_worker()
+    start_worker(lease=1)
     with Engine(dsn) as engine:
         handle, pid = begin(engine, stage, flows.stoppable)
         since = time.monotonic()
@@ -148,8 +151,8 @@ def test_a_failing_sibling_stops_what_runs_elsewhere(address, start_worker, stag
     """
     The run fails on one worker; what runs on the other stops.
     """
-    start_worker("WORKFLOWS", "--concurrency", "2", dsn=address)
-    start_worker("WORKFLOWS", "--concurrency", "2", dsn=address)
+    start_worker("WORKFLOWS", "--concurrency", "2", dsn=address, lease=LEASE)
+    start_worker("WORKFLOWS", "--concurrency", "2", dsn=address, lease=LEASE)
     with Engine(address) as engine:
         handle, pid = begin(engine, stage, flows.stoppable)
         psutil.Process(pid).kill()
