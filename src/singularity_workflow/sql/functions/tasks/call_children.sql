@@ -5,7 +5,7 @@
 -- Errors     SW401, SW404 of start_runs, which the caller isolates by halving
 --
 -- The worker of a workflow step only says which run it wants: `called`, with an output
--- of {run, workflow or workflow_id, input}. The task then waits, for nobody's slot, and
+-- of {run, workflow or workflow_id, input, timeout}. The task then waits, for nobody's slot, and
 -- the end of the child goes on with it (fire_timers). Parent and child change in one
 -- commit here, which is safe: nobody else can hold a run that does not exist yet.
 create or replace function singularity_workflow.call_children(
@@ -40,6 +40,7 @@ begin
     select r.owner, json_agg(json_build_object(
              'id', m.output->'run', 'workflow_id', m.output->'workflow_id',
              'workflow', m.output->'workflow', 'input', m.output->'input',
+             'timeout', m.output->'timeout',
              'priority', r.priority, 'order_key', r.order_key,
              'parent_run_id', m.run_id, 'parent_step_no', m.step_no,
              'parent_task_index', m.task_index, 'parent_attempt', m.attempt)) as requests
