@@ -376,6 +376,21 @@ def test_a_child_given_by_name(engine):
     assert engine.execute(parent, 4) == {"call": {"doubled": 8}}
 
 
+def test_a_child_by_name_runs_where_its_code_is(dsn):
+    """
+    Although its parent is a local run of an engine that does not have it.
+    """
+    child, parent = doubling(), make_workflow()
+    parent.child(child.name, name="call")
+    parent.step(name="after")(lambda call: call["doubled"] + 1)
+
+    async def main():
+        async with AsyncEngine(dsn) as one, AsyncEngine(dsn) as two, Worker(two, child):
+            return await asyncio.wait_for(one.execute(parent, 4), 20)
+
+    assert run(main) == {"after": 9}
+
+
 def test_a_child_by_a_name_that_nobody_knows(engine):
     """
     Fails its task, with that message, and no other.

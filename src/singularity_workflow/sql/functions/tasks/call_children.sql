@@ -36,8 +36,10 @@ begin
   where r.serial and r.run_id in (select m.run_id from unnest(p_missed) m where m.outcome = 'called');
 
   for v_group in
-    -- the functions of a local run are here, and so are its children's
-    select r.owner, json_agg(json_build_object(
+    -- the functions of a local run are here, and so are its children's; a child that its
+    -- worker knows by name only is for whoever has it
+    select case when m.output->>'workflow_id' is not null then r.owner end as owner,
+           bool_or(r.owner is not null) as is_local, json_agg(json_build_object(
              'id', m.output->'run', 'workflow_id', m.output->'workflow_id',
              'workflow', m.output->'workflow', 'input', m.output->'input',
              'timeout', m.output->'timeout',
@@ -47,9 +49,10 @@ begin
     from unnest(p_missed) m
     join singularity_workflow.runs r on r.run_id = m.run_id
     where m.outcome = 'called'
-    group by r.owner
+    group by 1
   loop
-    v_reply := singularity_workflow.start_runs(v_group.requests, v_group.owner);
+    v_reply := singularity_workflow.start_runs(
+      v_group.requests, v_group.owner, p_notify => v_group.is_local and v_group.owner is null);
     v_announced := least(v_announced, (v_reply->>'announced')::bigint);
   end loop;
   return v_announced;
