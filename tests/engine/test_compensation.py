@@ -22,6 +22,8 @@ from singularity_workflow import (
     Worker,
     Workflow,
 )
+from singularity_workflow.model.definition import StepKind
+from singularity_workflow.model.parsing import definition_from_json
 
 
 class Booking(BaseModel):
@@ -525,3 +527,52 @@ def test_the_suffix_is_reserved(name):
     """
     with pytest.raises(DefinitionError, match="compensation"):
         Workflow(name)
+
+
+def test_an_older_version_is_undone_with_the_newest_code(dsn):
+    """
+    As its steps run with it; what is gone from it waits, visibly.
+    """
+    undone = []
+    old = make_workflow(max_attempts=1)
+    old.step(name="first", compensate=lambda: undone.append("old"))(lambda: 1)
+    old.step(name="bad", depends_on="first")(lambda: 1 // 0)
+    new = type(old)(old.name, max_attempts=1)
+    new.step(name="first", compensate=lambda: undone.append("new"))(lambda: 1)
+    new.step(name="bad", depends_on="first")(lambda: 1 // 0)
+    new.step(name="more", depends_on="bad", compensate=lambda: None)(lambda: 1)
+
+    async def main():
+        async with AsyncEngine(dsn) as one, AsyncEngine(dsn) as two:
+            handle = await one.start(old, execution="distributed")
+            async with Worker(two, new):
+                with pytest.raises(RunFailed):
+                    await handle.result()
+
+                async def undoing():
+                    return (await one.list_workflow_runs(origin=handle.id)).items
+
+                (info,) = await until(undoing, "the compensation to start")
+                await one.get_handle(info.id).result()
+
+    run(main)
+    assert undone == ["new"]
+
+
+def test_a_compensation_can_be_read_back():
+    """
+    The database keeps it as JSON, as any definition.
+    """
+    flow, _ = diamond()
+    definition = flow.compile_compensation().definition
+
+    read = definition_from_json(definition.to_json())
+
+    assert read.to_json() == definition.to_json()
+    assert {one.kind for one in read.steps} == {StepKind.UNDO}
+    parent = make_workflow()
+    parent.child("other", name="call", max_attempts=2)
+    again = definition_from_json(parent.definition.to_json())
+    assert again.steps[0].workflow == "other"
+    assert "call" in parent.to_mermaid()
+    assert definition_from_json(flow.definition.to_json()).compensation
