@@ -18,20 +18,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-from singularity_workflow.errors import (
-    ConnectionFailed,
-    InvalidInput,
-    SingularityError,
-    WorkflowNotFound,
-)
-from singularity_workflow.store.channel import BatchRejected
+from singularity_workflow.errors import ConnectionFailed
 from singularity_workflow.store.replies import EndedRun, Reply, TaskRef
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.jobs import Jobs
 from singularity_workflow.worker.memory import MapKey, RunMemory
-from singularity_workflow.worker.outcome import Outcome, describe_error, encode_batch
+from singularity_workflow.worker.outcome import Outcome, encode_batch
 from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
-from singularity_workflow.worker.reporting import Outbox
+from singularity_workflow.worker.reporting import REJECTIONS, Outbox, reject
 from singularity_workflow.worker.routing import ForeignTasks, WorkflowRouter
 from singularity_workflow.worker.runner import Runner
 from singularity_workflow.worker.waiters import Waiters
@@ -46,9 +40,6 @@ _SECOND_LANE: Final = 1
 _FIRST_POLL: Final = 0.02
 _LAST_POLL: Final = 1.0
 """Without hints: from the pace of a busy queue to that of an idle one."""
-
-_REJECTIONS: Final = (BatchRejected, InvalidInput, WorkflowNotFound)
-"""Of something in a batch: an output, or the child run that a task asks for."""
 
 _LONGEST_FAREWELL: Final = 2.0
 _LAST_BACKOFF: Final = 2.0
@@ -406,7 +397,7 @@ class Dispatcher:
                 lost=self.jobs.lost.is_free,
                 lane=lane,
             )
-        except _REJECTIONS as error:
+        except REJECTIONS as error:
             if does_claim:
                 self._queue.break_claim()
             await self._isolate(lane, batch, maps, error)
@@ -471,17 +462,7 @@ class Dispatcher:
                 raise
             await self._report(lane, batch[middle:], maps)
             return
-        outcome = batch[0]
-        outcome.kind = "failed"
-        outcome.output = None
-        outcome.is_final = True
-        if isinstance(error, SingularityError):
-            outcome.error = describe_error(error)
-        else:
-            outcome.error = {
-                "type": "singularity_workflow.errors.InvalidOutput",
-                "message": f"PostgreSQL cannot store the output: {error}",
-            }
+        reject(batch[0], error)
         self._outbox.put_back(batch)
 
     # tasks
