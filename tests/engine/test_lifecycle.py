@@ -447,6 +447,25 @@ def test_a_filter_that_cannot_be(engine, runs, problem):
         engine.cancel_workflow_runs(runs)
 
 
+def test_a_filter_may_be_made_of_iterators(engine):
+    """
+    They are read once, and the filter means the same each time.
+    """
+    flow = make_workflow()
+    flow.step(name="step")(lambda: 1)
+    tagged = engine.start(flow, tags=["x"])
+    bare = engine.start(flow)
+    tagged.result()
+    bare.result()
+    runs = RunFilter(
+        workflow=flow.name, tags=iter(["x"]), status=iter(["completed", "failed"])
+    )
+
+    assert engine.delete_runs(runs) == [tagged.id]
+    assert engine.delete_runs(runs) == []
+    assert bare.status()[0] is RunStatus.COMPLETED
+
+
 def test_runs_are_found_by_what_they_hold(engine):
     """
     By their input and output, as a pattern or a path, and by their time.
