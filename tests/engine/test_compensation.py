@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from engine.programs.predicates import square_apart, undo_apart
-from engine.support import make_workflow, run, until, wait_until
+from engine.support import make_workflow, run, unique, until, wait_until
 from singularity_workflow import (
     AsyncEngine,
     Context,
@@ -359,6 +359,26 @@ def test_an_undoing_is_annotated_with_local_types(engine):
     broken(engine, flow)
 
     assert undone == [3]
+
+
+def test_an_undoing_in_a_transaction_of_its_own(engine, sql):
+    """
+    What it writes commits with its completion, as of any step.
+    """
+    table = f"undone_{unique()}"
+    sql.rows(f"create table {table} (value int)")
+
+    def undo(output, ctx):
+        with ctx.transaction() as connection:
+            connection.execute(f"insert into {table} values (%s)", (output,))
+
+    flow = make_workflow(max_attempts=1)
+    flow.step(name="first", compensate=undo)(lambda: 7)
+    flow.step(name="bad", depends_on="first")(lambda: 1 // 0)
+
+    broken(engine, flow)
+
+    assert sql.rows(f"select value from {table}") == [7]
 
 
 def test_any_worker_undoes_distributed_runs(dsn):

@@ -212,6 +212,20 @@ def test_an_async_predicate(engine):
     assert engine.execute(flow, 10) == {"third": "small"}
 
 
+def test_a_predicate_that_forgets_to_await(engine):
+    """
+    A coroutine is true whatever it would return: the step must not run for that.
+    """
+
+    async def never():
+        return False
+
+    flow = make_workflow(max_attempts=1)
+    flow.step(name="step", when=lambda: never())(lambda: 1)  # noqa: PLW0108
+
+    assert "coroutine function" in str(fail(engine, flow))
+
+
 class Elusive(BaseException):
     pass
 

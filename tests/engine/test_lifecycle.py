@@ -12,6 +12,7 @@ from engine.support import make_workflow, wait_until
 from singularity_workflow import (
     Engine,
     InvalidSetting,
+    RetryPolicy,
     RunCancelled,
     RunFailed,
     RunFilter,
@@ -172,6 +173,74 @@ def test_pausing_twice_and_resuming_twice(engine, gated):
     gated.gate.set()
 
     assert handle.result() == {"second": 2}
+
+
+def test_what_comes_due_in_a_pause_waits_for_its_end(engine, sql):
+    """
+    A retry and a delay, of which the timers fire meanwhile.
+    """
+    flow = make_workflow(retry=RetryPolicy(max_attempts=2, delay=0.2, jitter=False))
+    calls = []
+
+    @flow.step
+    def first(ctx):
+        calls.append(ctx.attempt)
+        if ctx.attempt == 1:
+            engine.pause_workflow_run(ctx.run_id)
+            raise ValueError("once")
+        return "first"
+
+    flow.step(name="later", start_delay=0.2)(lambda: "later")
+    flow.map(name="each", initial_tasks=2_000)(lambda item: item)
+    handle = engine.start(flow, {})
+    wait_until(
+        lambda: (
+            sql.value(
+                "select count(*) from singularity_workflow.timers where run_id = %s",
+                handle.id,
+            )
+            == 0
+        ),
+        "the timers to fire",
+    )
+    assert handle.status()[0] is RunStatus.PAUSED
+    assert calls == [1]
+
+    handle.resume()
+
+    result = handle.result()
+    assert (result["first"], result["later"]) == ("first", "later")
+    assert result["each"] == list(range(2_000))
+    assert calls == [1, 2]
+
+
+def test_a_step_may_pause_resume_and_cancel_its_own_run(engine):
+    """
+    The last takes effect although it stops who asks for it.
+    """
+    flow = make_workflow()
+
+    @flow.step
+    def step(ctx):
+        engine.pause_workflow_run(ctx.run_id)
+        engine.resume_workflow_run(ctx.run_id)
+        engine.cancel_workflow_run(ctx.run_id, reason="by itself")
+
+    with pytest.raises(RunCancelled, match="by itself"):
+        engine.execute(flow)
+
+
+@pytest.mark.parametrize("metadata", [5, "text", [1], {"a": object()}, {1: 2}])
+def test_metadata_that_cannot_be(engine, metadata):
+    """
+    It is refused before a run starts.
+    """
+    flow = make_workflow()
+    flow.step(name="step")(lambda: 1)
+
+    with pytest.raises(InvalidSetting, match="metadata"):
+        engine.start(flow, metadata=metadata)
+    assert engine.list_workflow_runs(workflow=flow.name).items == []
 
 
 def test_cancelling_a_paused_run(engine, gated):

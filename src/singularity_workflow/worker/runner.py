@@ -329,7 +329,13 @@ class Runner:
 def _judge(call: Callable[[], object]) -> bool | BaseException:
     """Ask a predicate in its thread; see `Runner._call` for why errors are returned."""
     try:
-        return bool(call())
+        answer = call()
+        if isinstance(answer, Coroutine):
+            answer.close()  # which is always true, whatever it would return
+            return TypeError(
+                "the predicate returned a coroutine: make it a coroutine function"
+            )
+        return bool(answer)
     except BaseException as error:
         return error
 
