@@ -25,10 +25,12 @@ from psycopg.types.json import set_json_loads
 
 from singularity_workflow.errors import (
     ConnectionFailed,
+    DefinitionError,
     InvalidSetting,
     SchemaOutdated,
     error_for_sqlstate,
 )
+from singularity_workflow.model.issues import Issue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -265,6 +267,8 @@ def translated_errors() -> Iterator[None]:
     except psycopg.Error as error:
         message = error.diag.message_primary or str(error).strip()
         known = error_for_sqlstate(error.sqlstate, message, error.diag.message_hint)
+        if isinstance(known, DefinitionError) and error.diag.message_detail:
+            known.issues = (_to_issue(known, error.diag.message_detail),)
         if known is not None:
             raise known from error
         if error.sqlstate in _MISSING:
@@ -284,3 +288,9 @@ def translated_errors() -> Iterator[None]:
                 "singularity-workflow db status",
             ) from error
         raise
+
+
+def _to_issue(error: DefinitionError, pointer: str) -> Issue:
+    return Issue(
+        code="refused", pointer=pointer, message=error.message, hint=error.hint
+    )
