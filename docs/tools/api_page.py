@@ -31,6 +31,9 @@ _GROUPS = {
     "Defining workflows": (
         "Workflow", "RetryPolicy", "Context", "Retry", "Fail", "Skip",
     ),
+    "Building them from data": (
+        "Flow", "Issue", "FlowBuilder", "SyncFlowBuilder", "WorkflowInfo", "StepInfo",
+    ),
     "Running them": (
         "AsyncEngine", "Engine", "RunHandle", "SyncRunHandle", "Worker", "Resource",
     ),
@@ -40,7 +43,11 @@ _GROUPS = {
     ),
 }  # fmt: skip
 
-_TWINS = {"Engine": "AsyncEngine", "SyncRunHandle": "RunHandle"}
+_TWINS = {
+    "Engine": "AsyncEngine",
+    "SyncFlowBuilder": "FlowBuilder",
+    "SyncRunHandle": "RunHandle",
+}
 
 # public in Python's sense, and there for other parts of the library
 _INTERNAL = {
@@ -49,6 +56,7 @@ _INTERNAL = {
     "Context.offer_transaction",
     "Workflow.compile",
     "Workflow.encode_input",
+    "Workflow.from_definition",
 }
 
 
