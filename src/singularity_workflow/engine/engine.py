@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from singularity_workflow.engine.async_engine import AsyncEngine, RunId
+from singularity_workflow.engine.flow_builder import SyncFlowBuilder
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.portal import Portal
 from singularity_workflow.engine.registry import Registration
@@ -26,6 +27,7 @@ from singularity_workflow.engine.settings import (
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
+from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.model.statuses import RunStatus
 
 if TYPE_CHECKING:
@@ -135,6 +137,11 @@ class Engine:
     def register(self, workflow: object, *, force: bool = False) -> Registration:
         """Make a workflow known; see `AsyncEngine.register`."""
         return self._call(self._engine.register(workflow, force=force))
+
+    @property
+    def flow_builder(self) -> SyncFlowBuilder:
+        """What makes workflows whose steps are data."""
+        return SyncFlowBuilder(self)
 
     def execute(
         self,
@@ -249,6 +256,31 @@ class Engine:
                 tags=tags,
             )
         )
+
+    def execute_dynamic(
+        self,
+        name: str,
+        input: object,
+        step_functions: Mapping[str, StepFunction],
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Run a workflow that was built; see `AsyncEngine.execute_dynamic`."""
+        return self._call(
+            self._engine.execute_dynamic(name, input, step_functions, **options)
+        )
+
+    def start_dynamic(
+        self,
+        name: str,
+        input: object,
+        step_functions: Mapping[str, StepFunction],
+        **options: Any,
+    ) -> SyncRunHandle:
+        """Start a run of one; see `AsyncEngine.start_dynamic`."""
+        handle = self._call(
+            self._engine.start_dynamic(name, input, step_functions, **options)
+        )
+        return SyncRunHandle(self, handle)
 
     def recover(self, *workflows: object, wait: bool = True) -> list[SyncRunHandle]:
         """Adopt local runs whose process is gone; see `AsyncEngine.recover`."""

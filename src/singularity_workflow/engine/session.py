@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 
+from singularity_workflow.engine.binder import Binder
 from singularity_workflow.engine.database import Database
 from singularity_workflow.engine.registry import Registry
 from singularity_workflow.engine.requests import Execution, StartRequest
@@ -56,6 +57,7 @@ class Session:
         self.catalog = Catalog(self.store, self._settings.resources)
         self.waiters = Waiters(self.store)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
+        self.binder = Binder(self.store, self.registry)
         self.notifier = Notifier(self.store)
         self.hub = Hub(self.store)
         self.hub.subscribe(
