@@ -3,9 +3,9 @@
 -- A draft has a row for each step, so that the ten-thousandth costs as much to add as
 -- the first. It becomes a version when a run of it is started, and is gone then.
 --
--- The rows of a version lose their foreign key: checking it was most of what storing a
--- large version cost, and a version is deleted in two parts, its row first, so that no
--- run of it can be started, and its steps in batches.
+-- The rows of a version lose their foreign key: a version is deleted in two parts, its
+-- row first, so that no run of it can be started, and its steps in batches. Checking the
+-- key was also a third of what storing a large version cost.
 
 set local lock_timeout = '5s';
 
