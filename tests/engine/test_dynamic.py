@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
+import time
 import weakref
 
 import pytest
@@ -616,3 +618,26 @@ def test_a_workflow_of_a_run_is_kept(dsn):
             return await engine.get_handle(run_id).result(PATIENCE)
 
     assert run(main) == {"b": 2}
+
+
+def test_a_random_graph_of_five_thousand_steps(engine, builder):
+    """
+    It is stored, frozen, started and run like a small one, and not much slower.
+    """
+    count, draw = 5_000, random.Random(7)
+    flow = Flow(unique())
+    for number in range(count):
+        before = range(max(0, number - 100), number)
+        depends_on = draw.sample(before, min(len(before), 3))
+        flow.step(f"s{number}", [f"s{one}" for one in depends_on])
+    functions = {f"s{number}": lambda ctx: ctx.step for number in range(count)}
+    start = time.perf_counter()
+
+    builder.save(flow)
+    handle = engine.start_dynamic(flow.name, None, functions)
+
+    assert time.perf_counter() - start < 10  # less than a second, if nobody else works
+    finals = {step.name for step in flow.steps}.difference(
+        *(step.depends_on for step in flow.steps)
+    )
+    assert handle.result(60) == {name: name for name in finals}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
 
-from engine.support import make_workflow, run, single, unique
+from engine.support import Sql, make_workflow, run, single, unique, until
 from singularity_workflow import (
     AsyncEngine,
     DefinitionError,
@@ -453,3 +454,41 @@ def test_starts_that_race_with_a_deletion_leave_nothing_behind(private):
         return "done"
 
     assert len(run(main)) == 0
+
+
+@pytest.mark.parametrize("execution", ["local", "distributed"])
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_start_that_waited_for_a_deletion_is_told(private, execution, key):
+    """
+    At once, and not by a run that never comes (C 45).
+    """
+    delete = "select singularity_workflow.delete_workflow('flow')"
+    blocked = (
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
+        "and datname = current_database()"
+    )
+
+    async def main():
+        async with (
+            AsyncEngine(private) as engine,
+            await psycopg.AsyncConnection.connect(private) as connection,
+        ):
+            builder = engine.flow_builder
+            await builder.save(Flow("flow").step("a"))
+            flow = await builder.bind("flow", {"a": lambda: 1})
+            assert await engine.execute(flow) == {"a": 1}
+            async with connection.transaction():
+                await connection.execute(delete)
+                running = asyncio.create_task(
+                    engine.execute(flow, execution=execution, idempotency_key=key)
+                )
+                await until(lambda: Sql(private).value(blocked), "the start waits")
+            with pytest.raises(WorkflowNotFound, match="flow"):
+                await running
+            await builder.delete_workflow("flow")
+            return await engine.list_workflow_runs()
+
+    assert len(run(main)) == 0
+    assert (
+        Sql(private).rows("select * from singularity_workflow.idempotency_keys") == []
+    )

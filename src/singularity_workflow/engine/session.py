@@ -21,7 +21,7 @@ from singularity_workflow.engine.database import Database
 from singularity_workflow.engine.registry import Registry
 from singularity_workflow.engine.requests import Execution, StartRequest
 from singularity_workflow.engine.settings import EngineSettings
-from singularity_workflow.engine.starter import Starter
+from singularity_workflow.engine.starter import Starter, workflow_gone
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.notifications.hub import Hub
 from singularity_workflow.notifications.notifier import Notifier
@@ -113,9 +113,11 @@ class Session:
             await self._start_worker()
             assert self._worker is not None
             owner = self._worker.worker_id
-        ((_, run_id, _),) = await self.store.start_runs_on(
+        ((asked, run_id, is_new),) = await self.store.start_runs_on(
             connection, orjson.dumps([request.to_item()]), owner=owner
         )
+        if asked == run_id and not is_new:
+            raise workflow_gone(request)
         return UUID(run_id)
 
     async def cancel(self, run_ids: Sequence[UUID], reason: str | None) -> list[UUID]:
