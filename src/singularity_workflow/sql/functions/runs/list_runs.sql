@@ -16,7 +16,7 @@ create or replace function singularity_workflow.list_runs(
   p_filter jsonb default '{}',
   p_before uuid default null,          -- only runs older than this one
   p_limit  integer default 50,
-  p_scan   integer default 4000
+  p_scan   integer default 2500
 )
 returns json                           -- {runs: […], next: run id to go on before; null: all seen}
 language plpgsql
@@ -47,7 +47,7 @@ begin
                         where w.name = p_filter->>'workflow');
   end if;
   if v_output is not null then
-    p_scan := p_scan / 20;       -- an output is put together from the final steps
+    p_scan := p_scan / 25;       -- an output is put together from the final steps
   end if;
 
   while v_has_more and cardinality(v_page) < p_limit and p_scan > 0 loop

@@ -34,6 +34,7 @@ declare
   v_new uuid[];
   v_has_root_maps boolean;
   v_has_deadlines boolean;
+  v_has_tags boolean;
   v_has_news boolean := false;          -- for parents and compensations
   v_ready singularity_workflow.ready_step[];
   v_empty singularity_workflow.step_key[];
@@ -111,19 +112,24 @@ begin
     on conflict (run_id) do nothing
     returning run_id, deadline_at, tags
   ),
-  tags as (
-    insert into singularity_workflow.run_tags (tag, run_id)
-    select t.tag, n.run_id from new_runs n cross join unnest(n.tags) t (tag)
-    on conflict do nothing
-  ),
   deadlines as (
     insert into singularity_workflow.timers (kind, run_id, due_at)
     select 'deadline', n.run_id, singularity_workflow.now() + (n.deadline_at - v_now)
     from new_runs n where n.deadline_at is not null
   )
-  select coalesce(array_agg(n.run_id), '{}'), coalesce(bool_or(n.deadline_at is not null), false)
-  into v_new, v_has_deadlines
+  select coalesce(array_agg(n.run_id), '{}'), coalesce(bool_or(n.deadline_at is not null), false),
+         coalesce(bool_or(n.tags <> '{}'), false)
+  into v_new, v_has_deadlines, v_has_tags
   from new_runs n;
+
+  if v_has_tags then
+    insert into singularity_workflow.run_tags (tag, run_id)
+    select distinct t.tag, r.run_id
+    from unnest(v_new) n (run_id)
+    cross join lateral (
+      select r.run_id, r.tags from singularity_workflow.runs r where r.run_id = n.run_id offset 0) r
+    cross join unnest(r.tags) t (tag);
+  end if;
 
   if v_has_root_maps then
     perform singularity_workflow.check_map_inputs(v_new);
