@@ -39,7 +39,7 @@ _GROUPS = {
     ),
     "Reading": (
         "RunStatus", "StepStatus", "TaskStatus", "WaitReason", "RunMetadata", "RunInfo",
-        "Page", "Registration",
+        "RunFilter", "Page", "Registration",
     ),
 }  # fmt: skip
 

@@ -163,6 +163,7 @@ def cli_page() -> str:
             _invocation(action): _action_help(action, parser)
             for action in parser._actions
             if not isinstance(action, argparse._HelpAction)
+            and action.help is not argparse.SUPPRESS  # for the command's own use
         }
         lines += [*_table("argument", rows), ""]
     return "\n".join(lines)

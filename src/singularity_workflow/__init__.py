@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.async_engine import AsyncEngine
-    from singularity_workflow.engine.engine import Engine, SyncRunHandle
+    from singularity_workflow.engine.engine import Engine
+    from singularity_workflow.engine.filters import RunFilter
     from singularity_workflow.engine.flow_builder import FlowBuilder, SyncFlowBuilder
     from singularity_workflow.engine.handles import RunHandle
     from singularity_workflow.engine.registry import Registration
+    from singularity_workflow.engine.sync_handles import SyncRunHandle
     from singularity_workflow.engine.worker import Worker
     from singularity_workflow.errors import (
         ConfigurationError,
@@ -88,6 +90,7 @@ __all__ = [
     "RunCancelled",
     "RunError",
     "RunFailed",
+    "RunFilter",
     "RunHandle",
     "RunInfo",
     "RunMetadata",
@@ -131,6 +134,7 @@ _MODULES = {
     "Resource": "worker.resources",
     "Retry": "model.signals",
     "RetryPolicy": "model.retry",
+    "RunFilter": "engine.filters",
     "RunHandle": "engine.handles",
     "RunInfo": "model.runs",
     "RunMetadata": "model.runs",
@@ -139,7 +143,7 @@ _MODULES = {
     "StepInfo": "model.workflow_info",
     "StepStatus": "model.statuses",
     "SyncFlowBuilder": "engine.flow_builder",
-    "SyncRunHandle": "engine.engine",
+    "SyncRunHandle": "engine.sync_handles",
     "TaskStatus": "model.statuses",
     "WaitReason": "model.statuses",
     "Worker": "engine.worker",

@@ -10,11 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from engine.programs.durable import HANGS, LINES, RESULT, make_flow
 from engine.support import Sql, make_workflow, run, single, unique, until, wait_until
-from singularity_workflow import AsyncEngine, ConfigurationError, Engine, RunStatus
+from singularity_workflow import (
+    AsyncEngine,
+    ConfigurationError,
+    Engine,
+    RunCancelled,
+    RunStatus,
+)
 from singularity_workflow.worker import waiters
 
 PROGRAM = Path(__file__).with_name("programs") / "durable.py"
@@ -320,6 +327,83 @@ def test_a_run_that_another_process_took_over_is_told_to_its_caller(dsn, monkeyp
             return await call
 
     assert run(main) == {"step": "second"}
+
+
+def give_away(dsn, flow, old, new):
+    """Let a worker be declared lost, and another adopt its runs, in one transaction."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(DECLARE_LOST, (old,))
+        connection.execute(
+            "select singularity_workflow.adopt_runs(%s, array("
+            "select workflow_id from singularity_workflow.workflows where name = %s))",
+            (new, flow.name),
+        )
+
+
+def test_who_learns_that_a_run_is_not_its_own_asks_for_its_end(dsn, monkeypatch):
+    """
+    As soon as its heartbeat tells: both who waits already and who comes later.
+    """
+    monkeypatch.setattr(waiters, "_PAUSE_BETWEEN_LOOKS_AT_ALL", 3600)
+
+    async def main():
+        started, go = asyncio.Event(), asyncio.Event()
+
+        async def step(place):
+            if place == "first":
+                started.set()
+                await asyncio.Event().wait()
+            await go.wait()
+            return place
+
+        flow = single(step)
+        async with (
+            AsyncEngine(dsn, lease=1, resources={"place": "first"}) as engine,
+            AsyncEngine(dsn, resources={"place": "second"}) as other,
+        ):
+            await other.execute(single(lambda: 1))
+            await other.register(flow)
+            handle = await engine.start(flow)
+            early = asyncio.create_task(handle.result())
+            await started.wait()
+            worker, adopter = engine._session._worker, other._session._worker
+            old = worker.worker_id
+            give_away(dsn, flow, old, adopter.worker_id)
+            adopter.dispatcher.announce(None)
+            await until(
+                lambda: worker._rebirth is not None and worker._rebirth.done(),
+                "the first one to learn of it",
+            )
+            late = asyncio.create_task(handle.result())
+            go.set()
+            return await early, await late
+
+    assert run(main) == ({"step": "second"}, {"step": "second"})
+
+
+def test_a_run_that_is_cancelled_without_a_hint_is_noticed(dsn, monkeypatch):
+    """
+    By the heartbeat, which names its task; then the end is asked for.
+    """
+    monkeypatch.setattr(waiters, "_PAUSE_BETWEEN_LOOKS_AT_ALL", 3600)
+    sql = Sql(dsn)
+
+    async def main():
+        started = asyncio.Event()
+
+        async def step():
+            started.set()
+            await asyncio.Event().wait()
+
+        async with AsyncEngine(dsn, lease=1) as engine:
+            handle = await engine.start(single(step))
+            waiting = asyncio.create_task(handle.result())
+            await started.wait()
+            sql.rows("select singularity_workflow.cancel_runs(array[%s])", handle.id)
+            with pytest.raises(RunCancelled):
+                await waiting
+
+    run(main)
 
 
 def test_recovering_twice_tells_of_each_run_once(dsn, tmp_path):

@@ -321,6 +321,71 @@ def test_a_static_workflow_can_be_run_with_other_functions(engine, builder, sql)
     assert sql.value(VERSIONS, flow.name) == 1
 
 
+def test_a_step_may_be_a_run_of_another_workflow(engine, builder):
+    """
+    It needs no function; with one, that makes the input of the child.
+    """
+    child = builder.save(Flow(unique("child")).step("c"))
+    engine.execute_dynamic(child, 1, {"c": lambda run_input: run_input})
+    builder.bind(child, {"c": lambda run_input: run_input})
+    name = builder.save(
+        Flow(unique()).step("a").map("m", over="a", workflow=child).step("z", "m")
+    )
+
+    info = builder.get_workflow(name)
+    result = engine.execute_dynamic(
+        name, None, {"a": lambda: [1, 2], "z": lambda m: m}, timeout=PATIENCE
+    )
+
+    assert info.steps[1].workflow == child
+    assert info.to_flow().definition.shape()["steps"][1]["workflow"] == child
+    assert result == {"z": [{"c": 1}, {"c": 2}]}
+
+
+def test_conditions_are_evaluated(engine, builder):
+    """
+    Patterns and paths, by the database (B 26).
+    """
+    flow = (
+        Flow(unique())
+        .step("a", when={"kind": "x"})
+        .step("b", when="$.n > 1")
+        .step("c", when_not={"kind": "x"})
+    )
+    builder.save(flow)
+    functions = {name: lambda: 1 for name in "abc"}
+
+    found = [
+        sorted(engine.execute_dynamic(flow.name, value, functions))
+        for value in ({"kind": "x", "n": 1}, {"kind": "y", "n": 2})
+    ]
+
+    assert found == [["a"], ["b", "c"]]
+
+
+def test_a_failed_run_is_retried(engine, builder):
+    """
+    With the functions that are bound.
+    """
+    name = save(builder, ["a"], ["b", "a"], max_attempts=1)
+    tries = []
+
+    def b(a):
+        tries.append(a)
+        if len(tries) < 2:
+            raise ValueError("not yet")
+        return a + 1
+
+    functions = {"a": lambda: 1, "b": b}
+    handle = engine.start_dynamic(name, None, functions)
+    with pytest.raises(RunFailed):
+        handle.result(PATIENCE)
+
+    again = engine.retry_failed_workflow(handle.id)
+
+    assert again.result(PATIENCE) == {"b": 2}
+
+
 # binding
 
 

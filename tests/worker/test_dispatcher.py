@@ -50,14 +50,14 @@ def test_a_task_that_is_stopped_before_it_begins_frees_its_slot(dsn):
 
             def absorb_and_lose(reply):
                 absorb(reply)
-                dispatcher.lose(dispatcher.known_tasks())
+                dispatcher.jobs.lose(dispatcher.jobs.known_tasks())
 
             dispatcher.absorb = absorb_and_lose
             lost = await engine.start(flow, "lost")
             dispatcher.absorb = absorb
             await lost.cancel()
             result = await engine.execute(flow, "next")
-            assert dispatcher.known_tasks() == []
+            assert dispatcher.jobs.known_tasks() == []
             with pytest.raises(RunCancelled):
                 await lost.result()
             return result, ran

@@ -242,7 +242,7 @@ def test_the_log_tells_of_an_outage_and_of_its_end(gate, caplog):
                 lambda: engine._session._worker and engine._session._worker.dispatcher,
                 "the worker",
             )
-            await until(dispatcher.known_tasks, "the step to begin")
+            await until(dispatcher.jobs.known_tasks, "the step to begin")
             gate.shut()
             go.set()
             await until(lambda: dispatcher._backoff > 0.1, "some calls to fail")

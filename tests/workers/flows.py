@@ -90,6 +90,22 @@ async def three(two: int, run_input) -> int:
     return two + 1
 
 
+passing = Workflow("passing")
+
+
+@passing.step
+async def before(run_input) -> int:
+    note(run_input, "gated")
+    await pass_gate(run_input, "gate")
+    return 1
+
+
+@passing.step
+async def after(before: int, run_input) -> int:
+    note(run_input, "after")
+    return before + 1
+
+
 # steps that last until the test lets them go
 
 gated = Workflow("gated")
@@ -266,7 +282,7 @@ async def block_the_loop(run_input) -> str:
 
 
 WORKFLOWS = [
-    quick, chain, gated, wide, threaded, stumbling, poison, apart, elsewhere, suicide,
-    book, book_in_thread, blocking,
+    quick, chain, passing, gated, wide, threaded, stumbling, poison, apart, elsewhere,
+    suicide, book, book_in_thread, blocking,
 ]  # fmt: skip
 """Those that need nothing but the queue `default`."""

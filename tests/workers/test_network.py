@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 
 import pytest
 from engine.support import make_workflow, run, until
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import AsyncConnectionPool
 
 from singularity_workflow import AsyncEngine, ConnectionFailed, Worker
 from singularity_workflow.store.channel import Channel
@@ -16,7 +20,7 @@ from singularity_workflow.store.connections import (
     cut_blocking_after,
     translated_errors,
 )
-from singularity_workflow.store.pools import own_pool
+from singularity_workflow.store.pools import borrow_pool, own_pool
 from workers.support import proxied
 
 SOON = 3.0
@@ -159,6 +163,71 @@ def test_a_worker_whose_heartbeats_are_swallowed_is_not_lost(dsn, look):
 
     run(main)
     assert [lost_at for *_, lost_at in look.workers()] == [None, None]
+
+
+IDLE, INTERVAL, COUNT, UNANSWERED = (
+    socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT,
+    getattr(socket, "TCP_USER_TIMEOUT", 18),
+)  # fmt: skip
+
+
+def tcp_options(connection):
+    """Return what the system watches a connection by."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as end:
+        assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        return [
+            end.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (IDLE, INTERVAL, COUNT, UNANSWERED)
+        ]
+
+
+def test_a_dead_peer_is_noticed_within_seconds(dsn):
+    """
+    The system's own defaults are hours.
+    """
+
+    def ask(address):
+        with connect_blocking(address) as connection:
+            return tcp_options(connection)
+
+    async def main():
+        async with proxied(dsn) as way, await connect(way.dsn) as connection:
+            return tcp_options(connection), await asyncio.to_thread(ask, way.dsn)
+
+    assert run(main) == ([10, 5, 3, 15_000],) * 2
+
+
+def test_the_address_may_say_otherwise(dsn):
+    """
+    Each of the options by itself.
+    """
+
+    async def main():
+        async with proxied(dsn) as way:
+            address = make_conninfo(way.dsn, keepalives_idle=70, tcp_user_timeout=0)
+            async with await connect(address) as connection:
+                return tcp_options(connection)
+
+    assert run(main) == [70, 5, 3, 0]
+
+
+def test_what_a_pool_was_given_holds_for_the_connections_beside_it(dsn):
+    """
+    Of its own connections nothing is changed.
+    """
+
+    async def main():
+        async with proxied(dsn) as way:
+            options = {"keepalives_idle": 70}
+            pool = AsyncConnectionPool(way.dsn, kwargs=options, open=False)
+            async with pool, pool.connection() as theirs:
+                channel = Channel(borrow_pool(pool).conninfo, "test")
+                await channel.call(ANSWER, {})
+                beside = tcp_options(channel._connection)
+                await channel.close()
+                return tcp_options(theirs)[0], beside
+
+    assert run(main) == (70, [70, 5, 3, 15_000])
 
 
 def test_a_connection_is_usable_when_the_time_was_enough(dsn):

@@ -97,6 +97,41 @@ def test_a_process_that_dies_at_once_is_replaced_ever_more_slowly(start_command,
     assert supervisor.terminate() == 0
 
 
+def test_its_processes_end_with_it(pair, look, engine, stage):
+    """
+    In good order, though nobody could send them a signal: it was killed.
+    """
+    value = {"items": [1, 2], "stage": stage.input}
+    handle = engine.start(flows.wide, value, execution="distributed")
+    stage.await_note("began", 2)
+
+    pair.kill()
+    eventually(
+        lambda: pair.log.count("the supervisor is gone") == 2, "both to notice it"
+    )
+    late = engine.start(flows.quick, stage.input, execution="distributed")
+    stage.open()
+
+    eventually(lambda: all(stopped for _, _, stopped, _ in look.workers()), "the end")
+    assert handle.result(timeout=10) == {"element": [1, 2]}
+    assert look.tasks(late.id) == [("queued", 0, 0, 0)]
+
+
+def test_processes_that_come_after_its_end_see_it_too(start_command, look):
+    """
+    It may be killed while they still start.
+    """
+    supervisor = start_command(*PAIR, is_awaited=False)
+    supervisor.await_log("process 2 of 2 is")
+
+    supervisor.kill()
+
+    eventually(
+        lambda: supervisor.log.count("the supervisor is gone") == 2, "both to notice it"
+    )
+    eventually(lambda: all(stopped for _, _, stopped, _ in look.workers()), "the end")
+
+
 def test_a_mistake_is_told_once(start_command):
     """
     By the supervisor, and not by each process again and again.

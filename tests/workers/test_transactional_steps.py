@@ -9,6 +9,7 @@ import signal
 import psycopg
 import pytest
 from engine.support import make_workflow, run, until
+from psycopg.conninfo import make_conninfo
 
 from singularity_workflow import (
     AsyncEngine,
@@ -226,6 +227,61 @@ def test_an_output_that_is_no_json_rolls_back(dsn, effects):
         execute(dsn, flow_of(write))
 
     assert effects() == []
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_step_may_think_in_its_transaction(dsn, effects, look, is_async):
+    """
+    However short the server's own limit is; that of the step is its timeout.
+    """
+    address = make_conninfo(dsn, options="-c idle_in_transaction_session_timeout=100ms")
+
+    async def write(ctx):
+        async with ctx.transaction() as connection:
+            await connection.execute(INSERT, ("a",))
+            pid = connection.info.backend_pid
+            await until(lambda: look.value(IDLE, pid), "it to be idle for long")
+        return "written"
+
+    def write_in_thread(ctx):
+        with ctx.transaction() as connection:
+            connection.execute(INSERT, ("a",))
+            pid = connection.info.backend_pid
+            eventually(lambda: look.value(IDLE, pid), "it to be idle for long")
+        return "written"
+
+    flow = flow_of(write if is_async else write_in_thread)
+
+    assert execute(address, flow) == {"step": "written"}
+    assert effects() == ["a"]
+
+
+IDLE = """
+select count(*) = 0 or bool_or(state = 'idle in transaction'
+                               and state_change < clock_timestamp() - interval '0.3 s')
+from pg_stat_activity where pid = %s
+"""
+
+
+def test_the_server_watches_over_a_step_that_thinks(dsn, look):
+    """
+    By keepalives: the locks of a machine that has vanished must not stay for hours.
+    """
+    seen = []
+
+    def ask(ctx):
+        with ctx.transaction() as connection:
+            cursor = connection.execute(
+                "select current_setting('idle_in_transaction_session_timeout'), "
+                "current_setting('tcp_keepalives_idle'), inet_server_addr() is null"
+            )
+            seen.extend(cursor.fetchone())
+
+    execute(dsn, flow_of(ask))
+
+    limit, keepalive, is_local = seen
+    assert limit == "0"
+    assert keepalive == ("0" if is_local else "10")
 
 
 @pytest.mark.parametrize("is_async", [True, False])

@@ -94,6 +94,28 @@ def test_a_worker_that_comes_with_the_code_wakes_it(dsn, look):
     assert run(main) == {"a": 1}
 
 
+def test_workers_with_different_code_share_a_queue(dsn):
+    """
+    Each task soon meets the one worker that has its code (F9).
+    """
+    flow = build(unique(), ("a", 1), ("b", 2))
+
+    async def main():
+        async with (
+            AsyncEngine(dsn) as engine,
+            AsyncEngine(dsn) as second,
+            AsyncEngine(dsn) as third,
+            Worker(second, other()),
+            Worker(third, other()),
+            Worker(engine, flow),
+        ):
+            return [
+                await engine.execute(flow, execution="distributed") for _ in range(6)
+            ]
+
+    assert run(main) == [{"b": 2}] * 6
+
+
 def test_an_old_run_finishes_on_its_shape_with_the_newest_code(dsn):
     """
     The steps of its version, each done by the code that knows it now.

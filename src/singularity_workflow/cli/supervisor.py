@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from typing import Final
@@ -23,7 +24,11 @@ class Supervisor:
     """
     Run this process's command line again, in processes that serve with `--processes 1`.
 
-    One that dies is replaced; one that dies at once, after a growing pause.
+    One that dies is replaced; one that dies at once, after a growing pause. One that
+    ends in good order was asked to (SIGTERM, `drain_workers`), and is not replaced.
+
+    They have the reading end of a pipe that only this process could write to: when it
+    is killed, they see the end of the pipe, and end in good order.
 
     Args:
         count: How many processes.
@@ -36,13 +41,19 @@ class Supervisor:
         self._is_stopping = asyncio.Event()
         self._signals = 0
         self._processes: set[asyncio.subprocess.Process] = set()
+        # not inherited by anybody, but for the reading end by those we start
+        self._pipe, self._lifeline = os.pipe()
 
     async def run(self) -> int:
-        """Run until a signal comes, and return the exit code."""
+        """Run until a signal comes or none is left, and return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
-        await asyncio.gather(*(self._keep_alive(one) for one in range(self._count)))
+        try:
+            await asyncio.gather(*(self._keep_alive(one) for one in range(self._count)))
+        finally:
+            os.close(self._pipe)
+            os.close(self._lifeline)
         return 0
 
     def _on_signal(self) -> None:
@@ -64,6 +75,8 @@ class Supervisor:
             # a session of its own: Ctrl-C is for us to pass on, once
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "singularity_workflow", *_own_arguments(),
+                "--lifeline", str(self._pipe),
+                pass_fds=(self._pipe,),
                 start_new_session=True,
             )  # fmt: skip
             self._processes.add(process)
@@ -73,6 +86,9 @@ class Supervisor:
             await self._wait(process)
             self._processes.discard(process)
             if self._is_stopping.is_set():
+                return
+            if process.returncode == 0:
+                logger.info("process %d ended as it was asked to", process.pid)
                 return
             lived = asyncio.get_running_loop().time() - started
             pause = min(pause * 2, _LONGEST_PAUSE) if lived < _QUICK_DEATH else 0.1

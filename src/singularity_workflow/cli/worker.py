@@ -24,6 +24,8 @@ from singularity_workflow.model.workflow import Workflow
 
 __all__ = ["add_commands", "load_workflows"]
 
+logger = logging.getLogger(__name__)
+
 
 def add_commands(nouns: Any) -> None:
     """Add the command to the parser."""
@@ -67,6 +69,8 @@ def add_commands(nouns: Any) -> None:
         "--lease", type=float, default=DEFAULT_LEASE, metavar="SECONDS",
         help="after which silence a worker counts as lost (default: %(default)s)",
     )  # fmt: skip
+    # of the supervisor, for the processes that it starts
+    parser.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--dsn", help="address of the database, as of `db migrate`")
     parser.add_argument(
         "--log-level",
@@ -100,8 +104,23 @@ async def _run(options: argparse.Namespace) -> int:
             resources=_load_mapping(options.resources),
             executors=_load_mapping(options.executors),
         )
+        if options.lifeline is not None:
+            _end_with_supervisor(worker, options.lifeline)
         await _work(worker, options.grace)
     return 0
+
+
+def _end_with_supervisor(worker: Worker, pipe: int) -> None:
+    """End in good order when nobody is left who could ask for it."""
+    loop = asyncio.get_running_loop()
+    os.set_inheritable(pipe, False)  # noqa: FBT003
+
+    def on_end() -> None:
+        loop.remove_reader(pipe)
+        logger.warning("the supervisor is gone: ending in good order")
+        worker.stop()
+
+    loop.add_reader(pipe, on_end)
 
 
 async def _work(worker: Worker, grace: float) -> None:

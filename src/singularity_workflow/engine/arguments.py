@@ -4,17 +4,19 @@ Check what callers give, before anything is done with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.durations import Duration, to_duration
+from singularity_workflow.model.json_codec import NotJson, encode_json
 
 __all__ = [
     "read_bounded",
     "read_duration",
     "read_flag",
     "read_key",
+    "read_mapping",
     "read_text",
     "read_words",
 ]
@@ -113,6 +115,23 @@ def read_key(name: str, value: str | None) -> str | None:
             f"{name} must have 1 to {_LONGEST_KEY} characters, got {len(value)}"
         )
     return value
+
+
+def read_mapping(name: str, value: Mapping[str, object] | None) -> bytes | None:
+    """
+    Return a mapping that a caller gave, as JSON.
+
+    Raises:
+        InvalidSetting: If it is none, or not JSON.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise InvalidSetting(f"{name} must be a mapping, got {value!r}")
+    try:
+        return encode_json(value)
+    except NotJson as error:
+        raise InvalidSetting(f"{name} is not JSON: {error}") from None
 
 
 def _check_word(name: str, value: object) -> None:

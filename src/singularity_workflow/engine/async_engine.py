@@ -6,22 +6,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from singularity_workflow.engine.arguments import read_text, read_words
+from singularity_workflow.engine.controls import RunControls, RunId
 from singularity_workflow.engine.flow_builder import FlowBuilder
 from singularity_workflow.engine.handles import RunHandle
-from singularity_workflow.engine.inspection import (
-    read_cursor,
-    read_since,
-    read_statuses,
-    to_metadata,
-    to_page,
-    to_run_id,
-)
+from singularity_workflow.engine.inspection import read_worker_ids
 from singularity_workflow.engine.registry import Registered, Registration
 from singularity_workflow.engine.requests import (
     Execution,
@@ -35,30 +27,20 @@ from singularity_workflow.engine.settings import (
     DEFAULT_POOL_SIZE,
     read_settings,
 )
-from singularity_workflow.errors import (
-    ConfigurationError,
-    InvalidSetting,
-    StateTransitionError,
-)
+from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.ids import IdMaker
-from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
 from singularity_workflow.model.signature import StepFunction
-from singularity_workflow.model.statuses import RunStatus
 
 if TYPE_CHECKING:
     from typing import Self
 
     from singularity_workflow.engine.session import Session
-    from singularity_workflow.store.replies import EndedRun
 
 __all__ = ["AsyncEngine", "RunId"]
 
-RunId: TypeAlias = UUID | str
-_LARGEST_PAGE = 1_000
 
-
-class AsyncEngine:
+class AsyncEngine(RunControls):
     """
     Start and watch durable workflows, and run those of this process.
 
@@ -194,6 +176,7 @@ class AsyncEngine:
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """
         Run a workflow to its end and return the outputs of its final steps by name.
@@ -211,6 +194,7 @@ class AsyncEngine:
             priority: Higher goes first, from -1000 to 1000; by default what the
                 workflow says, else 0.
             tags: Words to find the run by.
+            metadata: Anything that is JSON, to be kept with the run.
 
         Returns:
             The output of each final step; a skipped one's key is absent.
@@ -228,7 +212,7 @@ class AsyncEngine:
         request = await self._request(
             workflow, input, timeout=timeout, max_retries=max_retries,
             parallel=parallel, execution=execution, idempotency_key=idempotency_key,
-            priority=priority, tags=tags,
+            priority=priority, tags=tags, metadata=metadata,
         )  # fmt: skip
         starting = asyncio.ensure_future(session.start([request], execution))
         try:
@@ -253,6 +237,7 @@ class AsyncEngine:
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
         connection: object = None,
     ) -> RunHandle:
         """
@@ -268,6 +253,7 @@ class AsyncEngine:
             idempotency_key: The same key is the same run.
             priority: Higher goes first.
             tags: Words to find the run by.
+            metadata: To be kept with the run.
             connection:
                 A psycopg connection of the caller: the run starts in its transaction,
                 and exists when that commits.
@@ -281,7 +267,7 @@ class AsyncEngine:
         request = await self._request(
             workflow, input, timeout=timeout, max_retries=max_retries,
             parallel=parallel, execution=execution, idempotency_key=idempotency_key,
-            priority=priority, tags=tags,
+            priority=priority, tags=tags, metadata=metadata,
         )  # fmt: skip
         if connection is not None:
             run_id = await session.start_on(connection, request, execution)
@@ -301,6 +287,7 @@ class AsyncEngine:
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> list[RunHandle]:
         """
         Start a run for each input, in few transactions, and return their handles.
@@ -314,6 +301,7 @@ class AsyncEngine:
             execution: "local" or "distributed".
             priority: Higher goes first.
             tags: Words to find the runs by.
+            metadata: To be kept with each run.
 
         Returns:
             A handle for each input, in their order.
@@ -325,6 +313,7 @@ class AsyncEngine:
         requests = await self._requests(
             workflow, inputs, timeout=timeout, max_retries=max_retries,
             parallel=parallel, execution=execution, priority=priority, tags=tags,
+            metadata=metadata,
         )  # fmt: skip
         if not requests:
             return []
@@ -344,6 +333,7 @@ class AsyncEngine:
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> list[Any]:
         """
         Run a workflow once for each input, all at once, and return their results.
@@ -360,6 +350,7 @@ class AsyncEngine:
             execution: "local" or "distributed".
             priority: Higher goes first.
             tags: Words to find the runs by.
+            metadata: To be kept with each run.
 
         Returns:
             A result, as of `execute`, for each input, in their order.
@@ -374,6 +365,7 @@ class AsyncEngine:
         requests = await self._requests(
             workflow, inputs, timeout=timeout, max_retries=max_retries,
             parallel=parallel, execution=execution, priority=priority, tags=tags,
+            metadata=metadata,
         )  # fmt: skip
         if not requests:
             return []
@@ -456,7 +448,9 @@ class AsyncEngine:
             workflows: The workflows whose runs are meant; by default all that this
                 engine knows.
             wait: Whether to wait until every silent owner is known to live or to be
-                gone, which takes its lease at most.
+                gone, which takes its lease at most; and before that, if this process
+                could not beat itself for a lease, one lease until it may judge others.
+                Without waiting nothing is adopted then.
 
         Returns:
             The adopted runs.
@@ -467,80 +461,27 @@ class AsyncEngine:
         run_ids = await session.recover(workflows, wait=wait)
         return [RunHandle(self, run_id, is_ours=True) for run_id in run_ids]
 
-    def get_handle(self, run_id: RunId) -> RunHandle:
-        """Return a handle of a run that was started anywhere."""
-        return RunHandle(self, to_run_id(run_id), is_ours=False)
+    # workers
 
-    async def get_run_status(self, run_id: RunId) -> tuple[RunStatus, RunMetadata]:
+    async def drain_workers(self, worker_ids: Iterable[UUID | str]) -> list[UUID]:
         """
-        Return where a run is, with its figures.
+        Ask workers to take no more tasks, and to end when those that they have ended.
 
-        Raises:
-            RunNotFound: If there is no such run.
-        """
-        return to_metadata(await self._opened.store.run_status(to_run_id(run_id)))
-
-    async def list_workflow_runs(
-        self,
-        *,
-        status: RunStatus | str | Iterable[RunStatus | str] | None = None,
-        workflow: str | None = None,
-        tags: Iterable[str] | None = None,
-        since: datetime | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[RunInfo]:
-        """
-        Return a page of runs, newest first.
+        Each learns it from its next heartbeat, within a third of its lease, and then
+        does what it does at SIGTERM. An engine goes on with its local runs, and only
+        adopts no more of others.
 
         Args:
-            status: Only these statuses.
-            workflow: Only runs of the workflow of this name.
-            tags: Only runs that have all of these.
-            since: Only runs created at this time or later.
-            limit: The most runs a page, from 1 to 1,000.
-            cursor: `next_cursor` of the page before.
+            worker_ids: Ids from the table `singularity_workflow.workers`. Those of
+                workers that have ended are passed over.
+
+        Returns:
+            The workers that had not been asked before.
 
         Raises:
-            InvalidSetting: If an argument cannot be.
+            InvalidSetting: If one of them is no uuid.
         """
-        if isinstance(limit, bool) or not isinstance(limit, int):
-            raise InvalidSetting(f"limit must be an integer, got {limit!r}")
-        if not 1 <= limit <= _LARGEST_PAGE:
-            raise InvalidSetting(
-                f"limit must be from 1 to {_LARGEST_PAGE}, got {limit}"
-            )
-        rows = await self._opened.store.list_runs(
-            statuses=read_statuses(status),
-            workflow=read_text("workflow", workflow),
-            tags=list(read_words("tags", tags)) or None,
-            since=read_since(since),
-            before=read_cursor(cursor),
-            limit=limit + 1,
-        )
-        return to_page(rows, limit)
-
-    async def cancel_workflow_run(
-        self, run_id: RunId, *, reason: str | None = None
-    ) -> None:
-        """
-        Cancel a run: what is queued never starts, what runs here is stopped.
-
-        Args:
-            run_id: The run.
-            reason: Why, in words for people.
-
-        Raises:
-            RunNotFound: If there is no such run.
-            StateTransitionError: If it has ended.
-        """
-        run = to_run_id(run_id)
-        if await self._opened.cancel([run], read_text("reason", reason)):
-            return
-        status, _ = await self.get_run_status(run)
-        raise StateTransitionError(
-            f"run {run} cannot be cancelled: it is {status}", run_id=run
-        )
+        return await self._opened.store.drain_workers(read_worker_ids(worker_ids))
 
     # inside
 
@@ -563,8 +504,8 @@ class AsyncEngine:
             for value in inputs
         ]
 
-    async def _wait(self, run_id: UUID, *, is_ours: bool) -> EndedRun:
-        return await self._opened.wait(run_id, is_ours=is_ours)
+    def _new_id(self) -> UUID:
+        return self._ids.new_id()
 
     @property
     def concurrency(self) -> int:

@@ -157,7 +157,9 @@ def _key(found: Mapping[str, Any], functions: Mapping[str, StepFunction]) -> _Ke
 
 
 def _as_definition(data: Mapping[str, Any]) -> dict[str, Any]:
-    members = ("name", "kind", "depends_on", "over", "initial_tasks", "options")
+    members = (
+        "name", "kind", "depends_on", "over", "initial_tasks", "workflow", "options",
+    )  # fmt: skip
     return {
         "name": data["name"],
         "options": data["options"],

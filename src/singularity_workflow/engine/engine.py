@@ -8,14 +8,12 @@ call it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from singularity_workflow.engine.async_engine import AsyncEngine, RunId
+from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.flow_builder import SyncFlowBuilder
-from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.portal import Portal
 from singularity_workflow.engine.registry import Registration
 from singularity_workflow.engine.requests import Execution
@@ -24,11 +22,11 @@ from singularity_workflow.engine.settings import (
     DEFAULT_LEASE,
     DEFAULT_POOL_SIZE,
 )
+from singularity_workflow.engine.sync_controls import SyncRunControls
+from singularity_workflow.engine.sync_handles import SyncRunHandle
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
-from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
 from singularity_workflow.model.signature import StepFunction
-from singularity_workflow.model.statuses import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -36,44 +34,10 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-__all__ = ["Engine", "SyncRunHandle"]
+__all__ = ["Engine"]
 
 
-class SyncRunHandle:
-    """
-    A run that was started, or adopted; made by an `Engine`. See `RunHandle`.
-
-    .. versionadded:: 0.1
-    """
-
-    __slots__ = ("_engine", "_handle")
-
-    def __init__(self, engine: Engine, handle: RunHandle) -> None:
-        self._engine = engine
-        self._handle = handle
-
-    @property
-    def id(self) -> UUID:
-        """The run's id."""
-        return self._handle.id
-
-    def result(self, timeout: Duration | None = None) -> dict[str, Any]:
-        """Wait for the end of the run; see `RunHandle.result`."""
-        return self._engine._call(self._handle.result(timeout))
-
-    def status(self) -> tuple[RunStatus, RunMetadata]:
-        """Return where the run is; see `RunHandle.status`."""
-        return self._engine._call(self._handle.status())
-
-    def cancel(self, reason: str | None = None) -> None:
-        """Cancel the run; see `RunHandle.cancel`."""
-        self._engine._call(self._handle.cancel(reason))
-
-    def __repr__(self) -> str:
-        return f"<SyncRunHandle {self.id}>"
-
-
-class Engine:
+class Engine(SyncRunControls):
     """
     Start and watch durable workflows from blocking code; see `AsyncEngine`.
 
@@ -155,6 +119,7 @@ class Engine:
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Run a workflow to its end; see `AsyncEngine.execute`."""
         return self._call(
@@ -168,6 +133,7 @@ class Engine:
                 idempotency_key=idempotency_key,
                 priority=priority,
                 tags=tags,
+                metadata=metadata,
             )
         )
 
@@ -183,6 +149,7 @@ class Engine:
         idempotency_key: str | None = None,
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
         connection: object = None,
     ) -> SyncRunHandle:
         """Start a run and return its handle; see `AsyncEngine.start`."""
@@ -197,6 +164,7 @@ class Engine:
                 idempotency_key=idempotency_key,
                 priority=priority,
                 tags=tags,
+                metadata=metadata,
                 connection=connection,
             )
         )
@@ -213,6 +181,7 @@ class Engine:
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> list[SyncRunHandle]:
         """Start a run for each input; see `AsyncEngine.start_many`."""
         handles = self._call(
@@ -225,6 +194,7 @@ class Engine:
                 execution=execution,
                 priority=priority,
                 tags=tags,
+                metadata=metadata,
             )
         )
         return [SyncRunHandle(self, handle) for handle in handles]
@@ -241,6 +211,7 @@ class Engine:
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> list[Any]:
         """Run a workflow once for each input; see `AsyncEngine.execute_many`."""
         return self._call(
@@ -254,6 +225,7 @@ class Engine:
                 execution=execution,
                 priority=priority,
                 tags=tags,
+                metadata=metadata,
             )
         )
 
@@ -287,39 +259,9 @@ class Engine:
         handles = self._call(self._engine.recover(*workflows, wait=wait))
         return [SyncRunHandle(self, handle) for handle in handles]
 
-    def get_handle(self, run_id: RunId) -> SyncRunHandle:
-        """Return a handle of a run that was started anywhere."""
-        return SyncRunHandle(self, self._engine.get_handle(run_id))
-
-    def get_run_status(self, run_id: RunId) -> tuple[RunStatus, RunMetadata]:
-        """Return where a run is; see `AsyncEngine.get_run_status`."""
-        return self._call(self._engine.get_run_status(run_id))
-
-    def list_workflow_runs(
-        self,
-        *,
-        status: RunStatus | str | Iterable[RunStatus | str] | None = None,
-        workflow: str | None = None,
-        tags: Iterable[str] | None = None,
-        since: datetime | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[RunInfo]:
-        """Return a page of runs; see `AsyncEngine.list_workflow_runs`."""
-        return self._call(
-            self._engine.list_workflow_runs(
-                status=status,
-                workflow=workflow,
-                tags=tags,
-                since=since,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
-
-    def cancel_workflow_run(self, run_id: RunId, *, reason: str | None = None) -> None:
-        """Cancel a run; see `AsyncEngine.cancel_workflow_run`."""
-        self._call(self._engine.cancel_workflow_run(run_id, reason=reason))
+    def drain_workers(self, worker_ids: Iterable[UUID | str]) -> list[UUID]:
+        """Ask workers to end; see `AsyncEngine.drain_workers`."""
+        return self._call(self._engine.drain_workers(worker_ids))
 
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._portal is None:

@@ -14,7 +14,7 @@ from singularity_workflow.errors import RunTimeout
 from singularity_workflow.model.durations import Duration
 
 if TYPE_CHECKING:
-    from singularity_workflow.engine.async_engine import AsyncEngine
+    from singularity_workflow.engine.controls import RunControls
     from singularity_workflow.model.runs import RunMetadata
     from singularity_workflow.model.statuses import RunStatus
 
@@ -38,7 +38,7 @@ class RunHandle:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: RunControls,
         run_id: UUID,
         *,
         is_ours: bool,
@@ -64,7 +64,7 @@ class RunHandle:
             RunNotFound: There is no such run: its start was not committed.
         """
         limit = read_duration("timeout", timeout)
-        waiting = self._engine._wait(self.id, is_ours=self._is_ours)
+        waiting = self._engine._opened.wait(self.id, is_ours=self._is_ours)
         if limit is None:
             return to_result(await waiting)
         try:
@@ -80,6 +80,22 @@ class RunHandle:
     async def status(self) -> tuple[RunStatus, RunMetadata]:
         """Return where the run is, and its figures; as `get_run_status`."""
         return await self._engine.get_run_status(self.id)
+
+    async def pause(self) -> None:
+        """Pause the run; as `pause_workflow_run`."""
+        await self._engine.pause_workflow_run(self.id)
+
+    async def resume(self) -> None:
+        """Go on with the paused run; as `resume_workflow_run`."""
+        await self._engine.resume_workflow_run(self.id)
+
+    async def retry(self) -> RunHandle:
+        """Repeat the failed run as a new one; as `retry_failed_workflow`."""
+        return await self._engine.retry_failed_workflow(self.id)
+
+    async def fork(self, from_step: str) -> RunHandle:
+        """Repeat the run from a step on, as a new one; as `AsyncEngine.fork`."""
+        return await self._engine.fork(self.id, from_step)
 
     async def cancel(self, reason: str | None = None) -> None:
         """Cancel the run; as `cancel_workflow_run`."""

@@ -18,8 +18,10 @@ from singularity_workflow.model.workflow_info import StepInfo, WorkflowInfo
 
 __all__ = [
     "read_cursor",
-    "read_since",
+    "read_limit",
     "read_statuses",
+    "read_time",
+    "read_worker_ids",
     "to_metadata",
     "to_page",
     "to_run_id",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 _PREFIX: Final = b"r1:"
+_LARGEST_PAGE: Final = 1_000
 
 
 def to_run_id(value: UUID | str) -> UUID:
@@ -36,15 +39,20 @@ def to_run_id(value: UUID | str) -> UUID:
     Raises:
         InvalidSetting: If it is no uuid.
     """
-    if isinstance(value, UUID):
-        return value
-    try:
-        return UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        raise InvalidSetting(
-            f"{value!r} is not a run id",
-            hint="Run ids are uuids, such as handle.id or RunInfo.id.",
-        ) from None
+    return _to_id(value, "run", "Run ids are uuids, such as handle.id or RunInfo.id.")
+
+
+def read_worker_ids(values: Iterable[UUID | str]) -> list[UUID]:
+    """
+    Return worker ids, whichever way they were written.
+
+    Raises:
+        InvalidSetting: If one is no uuid.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidSetting(f"worker_ids must be several ids, got {values!r}")
+    hint = "Worker ids are uuids, as in the table singularity_workflow.workers."
+    return [_to_id(one, "worker", hint) for one in values]
 
 
 def to_metadata(data: Mapping[str, Any]) -> tuple[RunStatus, RunMetadata]:
@@ -80,6 +88,13 @@ def to_metadata(data: Mapping[str, Any]) -> tuple[RunStatus, RunMetadata]:
         duration=duration,
         reason=data["reason"],
         error=data["error"],
+        deadline_at=_time(data["deadline_at"]),
+        paused_at=_time(data["paused_at"]),
+        metadata=data["metadata"] or {},
+        parent_id=_id(data["parent_id"]),
+        origin_id=_id(data["origin_id"]),
+        origin_kind=data["origin_kind"],
+        compensation_id=_id(data["compensation_id"]),
     )
 
 
@@ -97,6 +112,7 @@ def to_workflow_info(data: Mapping[str, Any]) -> WorkflowInfo:
                 depends_on=tuple(step["depends_on"]),
                 over=step["over"],
                 initial_tasks=step["initial_tasks"],
+                workflow=step["workflow"],
                 options=step["options"],
                 created_at=datetime.fromisoformat(step["created_at"]),
             )
@@ -108,17 +124,16 @@ def to_workflow_info(data: Mapping[str, Any]) -> WorkflowInfo:
     )
 
 
-def to_page(rows: list[dict[str, Any]], limit: int) -> Page[RunInfo]:
+def to_page(rows: list[dict[str, Any]], rest: UUID | None) -> Page[RunInfo]:
     """
-    Return a page of at most *limit* runs.
+    Return a page of runs.
 
     Args:
-        rows: One more than the page holds, if there is a next page.
-        limit: Runs a page.
+        rows: What it holds.
+        rest: Before which run the next page begins, None if this is the last.
     """
-    items = [_to_info(row) for row in rows[:limit]]
-    has_more = len(rows) > limit
-    return Page(items, _to_cursor(items[-1].id) if has_more else None)
+    cursor = None if rest is None else _to_cursor(rest)
+    return Page([_to_info(row) for row in rows], cursor)
 
 
 def read_cursor(cursor: str | None) -> UUID | None:
@@ -164,9 +179,23 @@ def read_statuses(value: str | Iterable[str] | None) -> list[str] | None:
     return [str(RunStatus(one)) for one in wanted]
 
 
-def read_since(value: datetime | None) -> datetime | None:
+def read_limit(value: int) -> int:
     """
-    Return the time that is asked for; one without a zone is local.
+    Return how many runs a page may have.
+
+    Raises:
+        InvalidSetting: If it is no number from 1 to 1,000.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidSetting(f"limit must be an integer, got {value!r}")
+    if not 1 <= value <= _LARGEST_PAGE:
+        raise InvalidSetting(f"limit must be from 1 to {_LARGEST_PAGE}, got {value}")
+    return value
+
+
+def read_time(name: str, value: datetime | None) -> str | None:
+    """
+    Return the time that is asked for, as text; one without a zone is local.
 
     Raises:
         InvalidSetting: If it is no time, or none that can be.
@@ -174,11 +203,20 @@ def read_since(value: datetime | None) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, datetime):
-        raise InvalidSetting(f"since must be a datetime, got {value!r}")
+        raise InvalidSetting(f"{name} must be a datetime, got {value!r}")
     try:
-        return value.astimezone(UTC)
+        return value.astimezone(UTC).isoformat()
     except (OverflowError, ValueError, OSError):
-        raise InvalidSetting(f"since is out of range: {value!r}") from None
+        raise InvalidSetting(f"{name} is out of range: {value!r}") from None
+
+
+def _to_id(value: UUID | str, kind: str, hint: str) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidSetting(f"{value!r} is not a {kind} id", hint=hint) from None
 
 
 def _to_cursor(run_id: UUID) -> str:
@@ -195,10 +233,18 @@ def _to_info(row: Mapping[str, Any]) -> RunInfo:
         status=RunStatus(row["status"]),
         priority=row["priority"],
         tags=tuple(row["tags"]),
+        metadata=row["metadata"] or {},
+        parent_id=_id(row["parent_id"]),
+        origin_id=_id(row["origin_id"]),
+        origin_kind=row["origin_kind"],
         created_at=created,
         started_at=_time(row["started_at"]),
         ended_at=_time(row["ended_at"]),
     )
+
+
+def _id(value: str | None) -> UUID | None:
+    return None if value is None else UUID(value)
 
 
 def _time(value: str | None) -> datetime | None:

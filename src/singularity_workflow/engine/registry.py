@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 
 from singularity_workflow.errors import DefinitionError, WorkflowNotFound
 from singularity_workflow.model.compiled import CompiledWorkflow
-from singularity_workflow.model.definition import Definition
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.worker.catalog import Catalog
@@ -125,21 +124,8 @@ class Registry:
             definition = workflow.definition
             if known and known.compiled.definition is definition and not force:
                 return known
-            _refuse_conditions(definition)
-            compiled = workflow.compile(self._resources)
-            data = await self._store.register_workflow(
-                compiled.definition.to_json(), force=force
-            )
-            registered = Registered(
-                workflow_id=data["workflow_id"],
-                registration=Registration(
-                    workflow=workflow.name,
-                    version=data["version"],
-                    outcome=data["outcome"],
-                ),
-                compiled=compiled,
-            )
-            self._catalog.add(registered.workflow_id, compiled)
+            await self._register_relatives(workflow, force=force)
+            registered = await self._add(workflow.compile(self._resources), force=force)
             self._workflows[workflow.name] = workflow
             again = replace(registered.registration, outcome="verified")
             self._known[workflow.name] = replace(registered, registration=again)
@@ -152,7 +138,6 @@ class Registry:
         Raises:
             DefinitionError: With everything that is wrong.
         """
-        _refuse_conditions(workflow.definition)
         return workflow.compile(self._resources)
 
     def bind(
@@ -183,6 +168,47 @@ class Registry:
         self._known.pop(name, None)
         self._catalog.forget(name)
 
+    async def _register_relatives(self, workflow: Workflow, *, force: bool) -> None:
+        """
+        Register the workflows that runs of this one lead to.
+
+        Who runs a workflow runs its children and its compensation too, whatever the
+        depth; one may be its own descendant.
+        """
+        found = {workflow.name: workflow}
+        waiting = [workflow]
+        while waiting:
+            parent = waiting.pop()
+            compensation = parent.compile_compensation(self._resources)
+            if compensation is not None:
+                await self._add(compensation, force=force)
+            for child in parent.children:
+                if child.name not in found:
+                    found[child.name] = self._checked(child)
+                    waiting.append(child)
+                elif found[child.name] is not child:
+                    raise _twins(found[child.name], child)
+        for child in found.values():
+            if child is not workflow:
+                compiled = child.compile(self._resources)
+                self._workflows[child.name] = child
+                self._known[child.name] = await self._add(compiled, force=force)
+
+    async def _add(self, compiled: CompiledWorkflow, *, force: bool) -> Registered:
+        data = await self._store.register_workflow(
+            compiled.definition.to_json(), force=force
+        )
+        self._catalog.add(data["workflow_id"], compiled)
+        return Registered(
+            workflow_id=data["workflow_id"],
+            registration=Registration(
+                workflow=compiled.name,
+                version=data["version"],
+                outcome=data["outcome"],
+            ),
+            compiled=compiled,
+        )
+
     def is_known(self, name: str) -> bool:
         """Tell whether a workflow of this name is known here."""
         return name in self._workflows
@@ -212,11 +238,7 @@ class Registry:
     def _checked(self, workflow: Workflow) -> Workflow:
         known = self._workflows.get(workflow.name, workflow)
         if known is not workflow:
-            raise DefinitionError(
-                f"two different workflows are called {workflow.name!r}: "
-                f"{known.source!r} and {workflow.source!r}",
-                hint="Give one of them another name, or use one object for both.",
-            )
+            raise _twins(known, workflow)
         return workflow
 
     def _find_by_name(self, name: str) -> Workflow:
@@ -230,12 +252,9 @@ class Registry:
             ) from None
 
 
-def _refuse_conditions(definition: Definition) -> None:
-    """Refuse what this version can define and not yet carry out."""
-    for step in definition.steps:
-        if step.options.when is not None or step.options.when_not is not None:
-            raise DefinitionError(
-                f"step {step.name!r} of workflow {definition.name!r} has a condition, "
-                "which this version does not evaluate yet",
-                hint="Raise Skip() in the step instead.",
-            )
+def _twins(one: Workflow, other: Workflow) -> DefinitionError:
+    return DefinitionError(
+        f"two different workflows are called {one.name!r}: "
+        f"{one.source!r} and {other.source!r}",
+        hint="Give one of them another name, or use one object for both.",
+    )

@@ -4,7 +4,7 @@ From the arguments of `execute` and `start` to a request that is known to be pos
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias, get_args
@@ -17,6 +17,7 @@ from singularity_workflow.engine.arguments import (
     read_duration,
     read_flag,
     read_key,
+    read_mapping,
     read_words,
 )
 from singularity_workflow.engine.registry import Registered
@@ -49,6 +50,7 @@ class StartRequest:
         timeout: How long it may take, None: as the workflow says.
         tags: To find it by.
         idempotency_key: A second request with the same key is the first one's run.
+        metadata: A JSON object that is kept with it.
         call: Requests of one call are refused together.
     """
 
@@ -62,6 +64,7 @@ class StartRequest:
     timeout: timedelta | None = None
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
+    metadata: bytes | None = None
     call: UUID | None = None
 
     def to_item(self) -> dict[str, object]:
@@ -81,6 +84,8 @@ class StartRequest:
             item["timeout"] = self.timeout.total_seconds()
         if self.tags:
             item["tags"] = list(self.tags)
+        if self.metadata is not None:
+            item["metadata"] = orjson.Fragment(self.metadata)
         if self.idempotency_key is not None:
             item["key"] = self.idempotency_key
         return item
@@ -98,6 +103,7 @@ def build_request(
     idempotency_key: str | None,
     priority: int | None,
     tags: Iterable[str] | None,
+    metadata: Mapping[str, object] | None,
 ) -> StartRequest:
     """
     Return the request to start a run.
@@ -128,4 +134,5 @@ def build_request(
         timeout=deadline,
         tags=read_words("tags", tags),
         idempotency_key=read_key("idempotency_key", idempotency_key),
+        metadata=read_mapping("metadata", metadata),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -21,11 +21,11 @@ from singularity_workflow.engine.database import Database
 from singularity_workflow.engine.registry import Registry
 from singularity_workflow.engine.requests import Execution, StartRequest
 from singularity_workflow.engine.settings import EngineSettings
-from singularity_workflow.engine.starter import Starter, workflow_gone
+from singularity_workflow.engine.starter import Starter
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.notifications.hub import Hub
 from singularity_workflow.notifications.notifier import Notifier
-from singularity_workflow.store.replies import EndedRun, Reply
+from singularity_workflow.store.replies import EndedRun, Moved, Reply
 from singularity_workflow.store.store import Store
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.waiters import Waiters
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _CANCELLED_AT_ONCE = 100
+_LEVELS_AT_ONCE = 3
+"""Of children of children; what is deeper is left to the workers' timers."""
 _LONGEST_HOLD = 0.2
 """Seconds after which a run that was held at the first look is free again."""
 
@@ -113,11 +115,9 @@ class Session:
             await self._start_worker()
             assert self._worker is not None
             owner = self._worker.worker_id
-        ((asked, run_id, is_new),) = await self.store.start_runs_on(
+        ((_, run_id, _),) = await self.store.start_runs_on(
             connection, orjson.dumps([request.to_item()]), owner=owner
         )
-        if asked == run_id and not is_new:
-            raise workflow_gone(request)
         return UUID(run_id)
 
     async def cancel(self, run_ids: Sequence[UUID], reason: str | None) -> list[UUID]:
@@ -126,7 +126,68 @@ class Session:
         ended = [str(run_id) for run_id in run_ids]
         self._on_ended_elsewhere(ended)
         self.notifier.tell_ended(ended)
+        if cancelled:
+            await self._follow_up()
         return cancelled
+
+    async def pause(self, run_ids: Sequence[UUID]) -> list[Moved]:
+        """Pause runs, and their children."""
+        moved = await self.store.pause_runs(run_ids)
+        await self._follow_up()
+        return moved
+
+    async def resume(self, run_ids: Sequence[UUID]) -> list[Moved]:
+        """Resume runs, and their children."""
+        moved, reply = await self.store.resume_runs(run_ids)
+        self._on_started_elsewhere(reply, are_workers_told=False)
+        await self._follow_up()
+        return moved
+
+    async def copy_run(self, run_id: UUID, new_id: UUID, from_step: str | None) -> bool:
+        """Repeat a run; tell whether this process runs the new one."""
+        workflow = (await self.store.run_status(run_id))["workflow"]
+        owner = None
+        if self.catalog.newest(workflow) is not None:
+            await self._start_worker()
+            assert self._worker is not None
+            owner = self._worker.worker_id
+            self.waiters.track([str(new_id)])
+        reply = await self.store.copy_run(
+            run_id, new_id, from_step=from_step, owner=owner, notify=owner is None
+        )
+        if owner is None or self._worker is None:
+            self._on_started_elsewhere(reply, are_workers_told=True)
+            return False
+        self._worker.dispatcher.absorb(reply)
+        return True
+
+    async def delete(self, run_ids: Sequence[UUID]) -> list[UUID]:
+        """Delete runs that have ended, in parts; return those that are gone."""
+        deleted: list[UUID] = []
+        left = list(run_ids)
+        while left:
+            gone, has_more = await self.store.delete_runs(left)
+            deleted += gone
+            left = [one for one in left if one not in gone] if has_more else []
+            if has_more and not gone:
+                await asyncio.sleep(0)
+        return deleted
+
+    async def _follow_up(self) -> None:
+        """Let children and compensations follow now what was done to their runs."""
+        for _ in range(_LEVELS_AT_ONCE):
+            fired = await self.store.fire_timers(None)
+            for worker in self._workers:
+                if fired.announced is not None:
+                    worker.dispatcher.announce(fired.announced)
+            if fired.announced is not None:
+                self.notifier.announce(fired.announced)
+            if fired.ended:
+                ended = [one.run_id for one in fired.ended]
+                self._on_ended_elsewhere(ended)
+                self.notifier.tell_ended(ended)
+            if fired.next_in is None or fired.next_in > 0:
+                return
 
     def follow(self, run_ids: Sequence[str]) -> None:
         """Find out about the ends of runs that others run."""
@@ -152,6 +213,13 @@ class Session:
             versions = [one.workflow_id for one in wanted]
         now, give_up_at, was_over = asyncio.get_running_loop().time, 0.0, False
         while versions:
+            if not self._worker.may_judge:
+                # we slept, or the database was away: the others may have had no chance
+                # to show that they live
+                if not wait:
+                    break
+                await asyncio.sleep(_LONGEST_HOLD)
+                continue
             adoption = await self._worker.adopt(versions)
             if adoption.adopted:
                 continue
@@ -187,6 +255,7 @@ class Session:
         concurrency: int,
         resources: Mapping[str, object],
         executors: Mapping[str, Executor] | None = None,
+        on_drain: Callable[[], None] = lambda: None,
     ) -> TaskWorker:
         """Start a worker; without queues, of the local runs of this engine."""
         worker = TaskWorker(
@@ -200,6 +269,7 @@ class Session:
             queues=queues,
             notifier=self.notifier,
             on_adopted=self._adopted.extend,
+            on_drain=on_drain,
             is_told=lambda: self.hub.is_listening,
         )
         self.hub.subscribe(on_work=worker.dispatcher.announce)
@@ -237,7 +307,7 @@ class Session:
     def _on_ended_elsewhere(self, run_ids: Sequence[str]) -> None:
         self.waiters.ask_about(run_ids)
         for worker in self._workers:
-            worker.dispatcher.stop_runs(run_ids)
+            worker.dispatcher.jobs.stop_runs(run_ids)
 
     async def _start_worker(self) -> None:
         async with self._lock:

@@ -23,14 +23,13 @@ from singularity_workflow.errors import (
     ConnectionFailed,
     InvalidInput,
     SingularityError,
-    WorkflowNotFound,
 )
 from singularity_workflow.model.json_codec import decode_json
 from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import Reply
 from singularity_workflow.worker.dispatcher import Dispatcher
 
-__all__ = ["StartStore", "Starter", "workflow_gone"]
+__all__ = ["StartStore", "Starter"]
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +90,6 @@ class Starter:
         Raises:
             InvalidInput: The input lacks the elements of a root map.
             ConflictError: Its key was used with another input.
-            WorkflowNotFound: The workflow was deleted meanwhile.
             ConnectionFailed: The server cannot be reached.
             ConfigurationError: The engine is closed meanwhile.
         """
@@ -140,13 +138,10 @@ class Starter:
             _fail(batch, error)
         else:
             for request, future in batch:
-                run_id = started[str(request.run_id)]
-                if run_id is None:
-                    _fail([(request, future)], workflow_gone(request))
-                elif not future.done():
-                    future.set_result(run_id)
+                if not future.done():
+                    future.set_result(started[str(request.run_id)])
 
-    async def _call(self, requests: Sequence[StartRequest]) -> dict[str, UUID | None]:
+    async def _call(self, requests: Sequence[StartRequest]) -> dict[str, UUID]:
         """Call again after a lost connection: the ids make it the same request."""
         data = orjson.dumps([request.to_item() for request in requests])
         pause = _FIRST_PAUSE
@@ -163,13 +158,7 @@ class Starter:
                 if self._dispatcher is not None:
                     self._dispatcher.note_lost_call()
             else:
-                # an id of ours that is not new was started by a call that broke off
-                return {
-                    asked: None
-                    if attempt == 1 and asked == got and not is_new
-                    else UUID(got)
-                    for asked, got, is_new in answers
-                }
+                return {asked: UUID(got) for asked, got, _ in answers}
             await asyncio.sleep(pause)
             pause *= 2
         raise AssertionError("unreachable")  # pragma: no cover
@@ -220,13 +209,6 @@ def _by_call(batch: Sequence[_Waiting]) -> list[list[_Waiting]]:
     for one in batch:
         calls.setdefault(one[0].call or one[0].run_id, []).append(one)
     return list(calls.values())
-
-
-def workflow_gone(request: StartRequest) -> WorkflowNotFound:
-    """Return the error of a start that met the deletion of its workflow."""
-    return WorkflowNotFound(
-        f"workflow {request.workflow.name!r} was deleted while a run was being started"
-    )
 
 
 def _closed() -> ConfigurationError:

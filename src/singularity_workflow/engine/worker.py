@@ -108,6 +108,7 @@ class Worker:
             concurrency=self._concurrency,
             resources=self._resources,
             executors=self._executors,
+            on_drain=self.stop,
         )
         logger.info("worker %s serves %s", self._worker.worker_id, ", ".join(queues))
         return self
@@ -115,6 +116,8 @@ class Worker:
     async def run(self, grace: Duration = DEFAULT_GRACE) -> None:
         """
         Work until `stop` is called, or the call is cancelled.
+
+        A worker that is asked to drain (`AsyncEngine.drain_workers`) stops by itself.
 
         Args:
             grace: How long tasks may go on after that, in seconds or as a

@@ -12,11 +12,13 @@ from typing import Any
 
 from singularity_workflow.model.adapters import Adapters
 from singularity_workflow.model.compatibility import check_types
+from singularity_workflow.model.compensation import COMPENSATION_SUFFIX
 from singularity_workflow.model.definition import Definition
 from singularity_workflow.model.entries import StepEntry, resolve_entries
 from singularity_workflow.model.input_codec import InputCodec
 from singularity_workflow.model.input_types import build_input_codec, find_input_types
 from singularity_workflow.model.issues import Issue, raise_issues
+from singularity_workflow.model.names import name_issue
 from singularity_workflow.model.options import WorkflowOptions
 from singularity_workflow.model.validation import validate
 
@@ -49,12 +51,20 @@ def build_definition(
     issues += validate(definition)
     raise_issues(name, [_locate(issue, entries) for issue in issues])
 
+    compensation = None
+    if any(entry.compensate for entry in entries):
+        compensation = name + COMPENSATION_SUFFIX
+        bad_name = name_issue(compensation, "workflow", "/name")
+        raise_issues(name, [bad_name] if bad_name else [])
     definition = definition.normalized()
     signatures = {entry.name: entry.signature for entry in entries}
     types = find_input_types(definition, signatures, declared)
     codec, issues = build_input_codec(name, types, adapters)
     raise_issues(name, [*issues, *check_types(definition, signatures, types)])
-    return replace(definition, input_schema=codec.schema() or None), codec
+    definition = replace(
+        definition, input_schema=codec.schema() or None, compensation=compensation
+    )
+    return definition, codec
 
 
 def _locate(issue: Issue, entries: Sequence[StepEntry]) -> Issue:

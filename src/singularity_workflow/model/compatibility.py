@@ -65,7 +65,8 @@ def check_types(
 
 def _output_type(step: StepDefinition, signature: Signature) -> Any:
     """Return the type of the whole output, as dependents see it."""
-    returns = signature.returns
+    # the function of a child step makes the child's input, not the step's output
+    returns = dict if step.workflow is not None else signature.returns
     if not step.is_map:
         return returns
     return list[Any] if isinstance(returns, Unresolved) else list[returns]  # type: ignore[valid-type]

@@ -94,6 +94,11 @@ class CompiledStep:
         return self.definition.name
 
     @property
+    def has_predicates(self) -> bool:
+        """Whether a condition of the step is decided by its worker."""
+        return self.when is not None or self.when_not is not None
+
+    @property
     def timeout(self) -> timedelta | None:
         """Longest time of one attempt, None without a limit."""
         return self.options.timeout

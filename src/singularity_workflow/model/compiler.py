@@ -19,6 +19,7 @@ from singularity_workflow.model.compiled import (
 from singularity_workflow.model.conditions import Condition, Predicate
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
 from singularity_workflow.model.input_codec import InputCodec
+from singularity_workflow.model.inputs import UNDONE
 from singularity_workflow.model.issues import (
     Issue,
     IssueCollector,
@@ -168,7 +169,10 @@ class _StepCompiler:
             function,
             step=step.name,
             kind=kind,
-            depends_on=step.depends_on,
+            # an undoing sees what it undoes, not what was undone before it
+            depends_on=(step.name, UNDONE)
+            if step.kind is StepKind.UNDO
+            else step.depends_on,
             all_step_names=self._names,
             resources=self._resources,
             signature=signature,

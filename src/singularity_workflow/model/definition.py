@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from singularity_workflow.model.conditions import condition_to_json
 from singularity_workflow.model.options import (
+    DEFAULT_ON_ERROR,
     DEFAULT_ON_FAILURE,
     DEFAULT_ON_UNMET,
     StepOptions,
@@ -23,10 +24,16 @@ __all__ = ["Definition", "StepDefinition", "StepKind"]
 
 
 class StepKind(StrEnum):
-    """`SINGLE` is one task, `MAP` is one task per element."""
+    """
+    `SINGLE` is one task, `MAP` is one task per element.
+
+    `UNDO` is a step of a compensation: one task for each completed task of the step
+    of the same name in the run that is undone.
+    """
 
     SINGLE = "single"
     MAP = "map"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,7 @@ class StepDefinition:
         depends_on: Names of the steps whose outputs it needs.
         over: Of a map: the dependency whose output it maps over; None for a root.
         initial_tasks: Of a map: the number of its tasks, None for "as the array".
+        workflow: Name of the workflow of which each task is a child run, if it is one.
         options: Its options.
     """
 
@@ -48,16 +56,17 @@ class StepDefinition:
     depends_on: tuple[str, ...] = ()
     over: str | None = None
     initial_tasks: int | None = None
+    workflow: str | None = None
     options: StepOptions = field(default_factory=StepOptions)
 
     @property
     def is_map(self) -> bool:
         """Whether the step has one task per element."""
-        return self.kind is StepKind.MAP
+        return self.kind is not StepKind.SINGLE
 
     def to_json(self) -> dict[str, object]:
         """Return the step as the database takes it."""
-        return {
+        data: dict[str, object] = {
             "name": self.name,
             "kind": self.kind.value,
             "depends_on": list(self.depends_on),
@@ -65,6 +74,9 @@ class StepDefinition:
             "initial_tasks": self.initial_tasks,
             "options": self.options.to_json(),
         }
+        if self.workflow is not None:
+            data["workflow"] = self.workflow
+        return data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +89,16 @@ class Definition:
         steps: The steps; a step's number is its position here.
         options: The workflow's options.
         input_schema: JSON Schema of the run's input; None if anything goes.
+        compensation: Name of the workflow that undoes a run that failed.
+        undoes: Name of the workflow whose compensation it is.
     """
 
     name: str
     steps: tuple[StepDefinition, ...] = ()
     options: WorkflowOptions = field(default_factory=WorkflowOptions)
     input_schema: Mapping[str, object] | None = None
+    compensation: str | None = None
+    undoes: str | None = None
 
     def normalized(self) -> Definition:
         """
@@ -98,7 +114,7 @@ class Definition:
             found = dict.fromkeys(step.depends_on)
             names = tuple(sorted(found, key=lambda name: numbers.get(name, last)))
             over = step.over
-            if step.is_map and over is None and len(names) == 1:
+            if step.kind is StepKind.MAP and over is None and len(names) == 1:
                 over = names[0]
             if names == step.depends_on and over == step.over:
                 return step
@@ -109,12 +125,17 @@ class Definition:
     def to_json(self) -> dict[str, object]:
         """Return the definition as the database takes it; `parsing` reads it back."""
         schema = self.input_schema
-        return {
+        data: dict[str, object] = {
             "name": self.name,
             "options": self.options.to_json(),
             "input_schema": None if schema is None else dict(schema),
             "steps": [step.to_json() for step in self.steps],
         }
+        if self.compensation is not None:
+            data["compensation"] = self.compensation
+        if self.undoes is not None:
+            data["undoes"] = self.undoes
+        return data
 
     def shape(self) -> dict[str, object]:
         """
@@ -133,6 +154,8 @@ class Definition:
             "depends_on": list(step.depends_on),
             "over": step.over,
             "initial_tasks": step.initial_tasks,
+            "workflow": step.workflow,
+            "on_error": None if own.on_error == DEFAULT_ON_ERROR else own.on_error,
             "when": None if own.when is None else condition_to_json(own.when),
             "when_not": (
                 None if own.when_not is None else condition_to_json(own.when_not)

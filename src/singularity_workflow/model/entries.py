@@ -47,6 +47,8 @@ class StepEntry:
         has_edges_by_name: Whether parameters named like steps are dependencies too.
         over: Name or function of the step that a map maps over.
         initial_tasks: Number of a map's tasks.
+        child: The workflow, or its name, of which each task is a child run.
+        compensate: What undoes a task of the step.
         options: Its options.
     """
 
@@ -59,7 +61,14 @@ class StepEntry:
     has_edges_by_name: bool
     over: Reference | None = None
     initial_tasks: int | None = None
+    child: Any = None
+    compensate: StepFunction | None = None
     options: StepOptions
+
+    @property
+    def child_name(self) -> str | None:
+        """Name of the child workflow."""
+        return self.child if isinstance(self.child, str | None) else self.child.name
 
 
 def function_name(function: StepFunction) -> str:
@@ -142,6 +151,7 @@ class _Resolver:
             depends_on=tuple(dict.fromkeys(depends_on)),
             over=over,
             initial_tasks=entry.initial_tasks,
+            workflow=entry.child_name,
             options=entry.options,
         )
 

@@ -80,7 +80,8 @@ class Flow:
         Args:
             name: The step's name.
             depends_on: Names of the steps whose outputs it needs.
-            options: As of `Workflow.step`.
+            options: As of `Workflow.step`; and `workflow`, the name of a workflow of
+                which the step is a run.
         """
         return self._add(describe_step(name, depends_on, options))
 
@@ -102,7 +103,7 @@ class Flow:
             initial_tasks: The number of its tasks.
             over: The step whose output it maps over, by default its only
                 dependency; without dependencies it maps over the run's input.
-            options: As of `Workflow.map`.
+            options: As of `Workflow.map`; and `workflow`, as of `step`.
         """
         step = describe_step(
             name, depends_on, options, over=over, initial_tasks=initial_tasks
@@ -234,7 +235,7 @@ class Flow:
         data, moved = _with_sources(self._data)
         definition, issues = read_definition(data)
         found = [_moved_back(issue, moved) for issue in issues]
-        found += _predicate_issues(definition)
+        found += [*_undoing_issues(self._data), *_predicate_issues(definition)]
         if schema := self._data.get("input_schema"):
             found = [*_schema_issues(schema), *found]
         return definition, found
@@ -262,8 +263,12 @@ def describe_step(
         step["over"] = over
     if initial_tasks is not None:
         step["initial_tasks"] = initial_tasks
-    if options:
-        step["options"] = dict(options)
+    rest = dict(options)
+    child = rest.pop("workflow", None)
+    if child is not None:
+        step["workflow"] = child
+    if rest:
+        step["options"] = rest
     return step
 
 
@@ -328,6 +333,14 @@ def _at(issue: Issue, pointer: str) -> Issue:
     return Issue(
         code=issue.code, pointer=pointer, message=issue.message, hint=issue.hint
     )
+
+
+def _undoing_issues(data: Mapping[str, Any]) -> list[Issue]:
+    """Return what only the compensation of a workflow in code may be."""
+    if data.get("undoes") is None:
+        return []
+    message = "a flow cannot undo another workflow"
+    return [Issue(code="unknown_member", pointer="/undoes", message=message)]
 
 
 def _predicate_issues(definition: Definition) -> list[Issue]:

@@ -15,6 +15,7 @@ from singularity_workflow.model.names import (
     RESERVED_NAMES,
 )
 from singularity_workflow.model.options import (
+    MAP_OPTIONS,
     StepOptions,
     WorkflowOptions,
     option_schemas,
@@ -44,6 +45,10 @@ def flow_schema() -> dict[str, Any]:
                 "workflow_options",
                 "What holds for all steps that do not say otherwise.",
             ),
+            "compensation": {
+                "anyOf": [name, {"type": "null"}],
+                "description": "Name of the workflow that undoes a run that failed.",
+            },
             "input_schema": {
                 "type": ["object", "null"],
                 "description": "JSON Schema of the input of a run.",
@@ -116,10 +121,22 @@ def _step_schema(name: dict[str, Any]) -> dict[str, Any]:
                 "Absent or empty: it starts with the run.",
             },
             **map_only,
+            "workflow": {
+                "anyOf": [name, {"type": "null"}],
+                "description": "Name of a workflow of which each task of the step is a "
+                "run: its input is what the step would get, its result the output.",
+            },
             "options": _nullable("step_options", "Options of this step."),
         },
         "if": {"properties": {"kind": {"const": "map"}}, "required": ["kind"]},
-        "else": {"properties": {key: {"type": "null"} for key in map_only}},
+        "else": {
+            "properties": {
+                **{key: {"type": "null"} for key in map_only},
+                "options": {
+                    "properties": {key: {"type": "null"} for key in MAP_OPTIONS}
+                },
+            }
+        },
     }
 
 

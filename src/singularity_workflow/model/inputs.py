@@ -7,7 +7,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-__all__ = ["NO_ITEM", "StepInputs"]
+__all__ = ["NO_ITEM", "UNDONE", "StepInputs"]
 
 
 class _NoItem(Enum):
@@ -19,6 +19,9 @@ class _NoItem(Enum):
 
 NO_ITEM: Final = _NoItem.NO_ITEM
 """The item of a task that is not of a map; None is a possible element."""
+
+UNDONE: Final = "output"
+"""What an undoing function calls the output that it undoes."""
 
 
 class StepInputs:

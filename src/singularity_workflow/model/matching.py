@@ -23,7 +23,8 @@ def match_functions(
     Return what keeps *functions* from being those of the steps, none if all is well.
 
     Args:
-        definition: A valid definition.
+        definition: A valid definition; a step that is a run of another workflow may
+            have a function, which then makes the input of that run.
         functions: By step name.
     """
     names = {step.name for step in definition.steps}
@@ -31,7 +32,7 @@ def match_functions(
     missing = [
         (number, step.name)
         for number, step in enumerate(definition.steps)
-        if step.name not in functions
+        if step.name not in functions and step.workflow is None
     ]
     given = [name for name in surplus if isinstance(name, str)]
     wanted = [name for _, name in missing]

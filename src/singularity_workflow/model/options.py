@@ -32,11 +32,14 @@ from singularity_workflow.model.names import (
 from singularity_workflow.model.retry import MAX_ATTEMPTS_LIMIT, RetryPolicy
 
 __all__ = [
+    "DEFAULT_ON_ERROR",
     "DEFAULT_ON_FAILURE",
     "DEFAULT_ON_UNMET",
     "DEFAULT_QUEUE",
     "MAP_ONLY",
+    "MAP_OPTIONS",
     "Mode",
+    "OnError",
     "SharedOptions",
     "StepOptions",
     "WorkflowOptions",
@@ -47,14 +50,20 @@ __all__ = [
 ]
 
 Mode: TypeAlias = Literal["fail", "skip", "skip_cascade"]
+OnError: TypeAlias = Literal["fail", "collect", "skip"]
 
 DEFAULT_QUEUE = "default"
 DEFAULT_ON_FAILURE: Mode = "fail"
 DEFAULT_ON_UNMET: Mode = "skip"
+DEFAULT_ON_ERROR: OnError = "fail"
 MAP_ONLY = ("over", "initial_tasks")
 """Keywords of map steps; they stand in the step itself, not in its options."""
 
+MAP_OPTIONS = ("max_concurrency", "on_error")
+"""Options that only map steps have."""
+
 _MODES: tuple[Mode, ...] = ("fail", "skip", "skip_cascade")
+_ON_ERROR: tuple[OnError, ...] = ("fail", "collect", "skip")
 _T = TypeVar("_T")
 
 
@@ -126,6 +135,13 @@ def _mode(value: object) -> Mode:
         if value == mode:
             return mode
     raise ValueError(f"must be one of {', '.join(_MODES)}, got {value!r}")
+
+
+def _on_error(value: object) -> OnError:
+    for mode in _ON_ERROR:
+        if value == mode:
+            return mode
+    raise ValueError(f"must be one of {', '.join(_ON_ERROR)}, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +242,17 @@ class StepOptions(SharedOptions):
     )
     when_not: Condition | None = option(
         to_condition, "Run only if this does not hold. Default: always."
+    )
+    max_concurrency: int | None = option(
+        _whole(1, MAX_ATTEMPTS_LIMIT),
+        "Of a map: the most of its tasks under way at once, in the whole fleet; at "
+        "least 1. Default: no limit.",
+    )
+    on_error: OnError | None = option(
+        _on_error,
+        "Of a map, when an element has used up its attempts: `fail` the step, "
+        "`collect` the error in the element's place, or `skip` the element. Default "
+        "`fail`.",
     )
 
 
@@ -349,6 +376,7 @@ _SCHEMAS: dict[Callable[[object], object], Mapping[str, object]] = {
     _queue: _NAME_OR_NULL,
     _executor: _NAME_OR_NULL,
     _mode: {"enum": [*_MODES, None]},
+    _on_error: {"enum": [*_ON_ERROR, None]},
     to_condition: {"anyOf": [{"$ref": "#/$defs/condition"}, {"type": "null"}]},
 }
 """What the functions above take, as JSON Schema."""

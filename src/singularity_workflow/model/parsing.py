@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
 from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
-from singularity_workflow.model.names import did_you_mean
+from singularity_workflow.model.names import did_you_mean, name_issue
 from singularity_workflow.model.options import (
     SharedOptions,
     StepOptions,
@@ -19,13 +19,21 @@ from singularity_workflow.model.validation import validate
 
 __all__ = ["definition_from_json", "read_definition"]
 
-_WORKFLOW_MEMBERS: Final = ("name", "options", "input_schema", "steps")
+_WORKFLOW_MEMBERS: Final = (
+    "name",
+    "options",
+    "input_schema",
+    "steps",
+    "compensation",
+    "undoes",
+)
 _STEP_MEMBERS: Final = (
     "name",
     "kind",
     "depends_on",
     "over",
     "initial_tasks",
+    "workflow",
     "options",
 )
 _Options = TypeVar("_Options", bound=SharedOptions)
@@ -61,6 +69,8 @@ def read_definition(data: object) -> tuple[Definition, list[Issue]]:
         steps=_read_steps(data.get("steps"), issues),
         options=options,
         input_schema=schema,
+        compensation=_read_name(data, "compensation", "", issues),
+        undoes=_read_name(data, "undoes", "", issues),
     )
     return definition, [*issues, *validate(definition)]
 
@@ -95,8 +105,21 @@ def _read_step(number: int, data: object, issues: list[Issue]) -> StepDefinition
         depends_on=tuple(depends_on or ()),
         over=over,
         initial_tasks=initial_tasks,
+        workflow=_read_name(data, "workflow", pointer, issues),
         options=_read_options(StepOptions, data.get("options"), pointer, issues),
     )
+
+
+def _read_name(
+    data: Mapping[Any, Any], member: str, pointer: str, issues: list[Issue]
+) -> str | None:
+    name: str | None = data.get(member)
+    if name is None:
+        return None
+    if found := name_issue(name, "workflow", f"{pointer}/{member}"):
+        issues.append(found)
+        return None
+    return name
 
 
 def _read_kind(value: object, pointer: str, issues: list[Issue]) -> StepKind:

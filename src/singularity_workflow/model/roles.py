@@ -44,13 +44,13 @@ def assign_roles(
     A required parameter that matches nothing is `MERGED`, whether or not it is the
     only one: that is the caller's to judge, who knows which resources will come.
     """
-    is_map = kind is StepKind.MAP
+    is_map = kind is not StepKind.SINGLE
 
     def decide(parameter: Parameter) -> Role:
         name = parameter.name
         if role := _special_role(parameter, is_map):
             return role
-        if name in depends_on and name != step:
+        if name in depends_on and (name != step or kind is StepKind.UNDO):
             return Role.OUTPUT
         if name in resources:
             return Role.RESOURCE

@@ -5,7 +5,7 @@ What is told about runs: metadata of one, summaries of many, and pages of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypedDict, TypeVar
 from uuid import UUID
@@ -24,7 +24,9 @@ class RunMetadata(TypedDict):
     `completed_steps` does not count skipped ones; `steps` has one mapping a step, in
     the order of step numbers. `duration` is in seconds, from the start to the end or,
     of a live run, to now. `error` is what failed the run, `reason` was given with its
-    cancellation.
+    cancellation. `parent_id` is the run whose child it is; `origin_id` the run that it
+    repeats or undoes, as `origin_kind` says: "retry", "fork" or "compensation".
+    `compensation_id` is the run that undoes this one.
     """
 
     run_id: UUID
@@ -50,6 +52,13 @@ class RunMetadata(TypedDict):
     duration: float | None
     reason: str | None
     error: Mapping[str, object] | None
+    deadline_at: datetime | None
+    paused_at: datetime | None
+    metadata: Mapping[str, object]
+    parent_id: UUID | None
+    origin_id: UUID | None
+    origin_kind: str | None
+    compensation_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +73,10 @@ class RunInfo:
         status: Where it is.
         priority: Its priority.
         tags: Its tags.
+        metadata: What was given to be kept with it.
+        parent_id: The run whose child it is.
+        origin_id: The run that it repeats or undoes.
+        origin_kind: "retry", "fork" or "compensation".
         created_at: When it was asked for.
         started_at: When it started; None while it is pending.
         ended_at: When it ended, in whatever way.
@@ -75,6 +88,10 @@ class RunInfo:
     status: RunStatus
     priority: int = 0
     tags: tuple[str, ...] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    parent_id: UUID | None = None
+    origin_id: UUID | None = None
+    origin_kind: str | None = None
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -67,3 +67,4 @@ class WaitReason(StrEnum):
     LIMIT = "limit"
     UNSERVED = "unserved"
     MAP_WINDOW = "map_window"
+    CHILD = "child"

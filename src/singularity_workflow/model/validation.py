@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from singularity_workflow.model.cycles import find_cycles
-from singularity_workflow.model.definition import Definition, StepDefinition
+from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
 from singularity_workflow.model.issues import Issue, json_pointer
 from singularity_workflow.model.names import did_you_mean, name_issue
+from singularity_workflow.model.options import MAP_OPTIONS
 
 __all__ = ["MAX_INITIAL_TASKS", "MAX_STEPS", "initial_tasks_issue", "validate"]
 
@@ -39,6 +40,7 @@ def validate(definition: Definition) -> list[Issue]:
     for number, step in enumerate(definition.steps):
         issues.extend(_name_issues(definition, number, step, twins))
         issues.extend(dependencies.check(number, step))
+        issues.extend(_kind_issues(definition, number, step))
         issues.extend(_map_issues(number, step))
     issues.extend(_cycle_issues(definition, numbers))
     return issues
@@ -144,8 +146,30 @@ class _Dependencies:
         return did_you_mean(name, others)
 
 
+def _kind_issues(
+    definition: Definition, number: int, step: StepDefinition
+) -> Iterator[Issue]:
+    if step.kind is StepKind.UNDO and definition.undoes is None:
+        yield Issue(
+            code="bad_kind",
+            pointer=json_pointer("steps", number, "kind"),
+            message=f"step {step.name!r} undoes, but the workflow undoes no other one",
+            hint="Give the step that is to be undone compensate=...",
+        )
+    if step.kind is StepKind.MAP:
+        return
+    for key in MAP_OPTIONS:
+        if getattr(step.options, key) is not None:
+            yield Issue(
+                code="map_only_option",
+                pointer=json_pointer("steps", number, "options", key),
+                message=f"step {step.name!r} has {key}, which only maps have",
+                hint="Make it a map step.",
+            )
+
+
 def _map_issues(number: int, step: StepDefinition) -> Iterator[Issue]:
-    if not step.is_map:
+    if step.kind is not StepKind.MAP:
         for key, value in (("over", step.over), ("initial_tasks", step.initial_tasks)):
             if value is not None:
                 yield Issue(

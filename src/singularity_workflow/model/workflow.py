@@ -12,6 +12,8 @@ from typing import Any, TypeVar, overload
 from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.adapters import Adapters
 from singularity_workflow.model.building import build_definition
+from singularity_workflow.model.children import child_step, default_input
+from singularity_workflow.model.compensation import compensation_of
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.compiler import compile_definition
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
@@ -103,7 +105,9 @@ class Workflow:
         workflow._schema = definition.input_schema
         signatures: dict[object, Signature] = {}
         for step in definition.steps:
-            function = functions[step.name]
+            # what starts a child needs no code of the application
+            given = functions.get(step.name)
+            function = default_input(step.kind) if given is None else given
             key = function_key(function)
             if key not in signatures:
                 signatures[key] = read_signature(function)
@@ -117,6 +121,7 @@ class Workflow:
                 has_edges_by_name=False,
                 over=step.over,
                 initial_tasks=step.initial_tasks,
+                child=step.workflow,
                 options=step.options,
             )
         return workflow
@@ -254,6 +259,91 @@ class Workflow:
         self._add(StepKind.MAP, function, name=name, names=names, options=options)
         return function
 
+    def child(
+        self,
+        workflow: Workflow | str,
+        /,
+        *,
+        name: str | None = None,
+        depends_on: object = None,
+        over: object = None,
+        initial_tasks: int | None = None,
+        **options: object,
+    ) -> Callable[[_F], _F]:
+        """
+        Add a step that is a run of another workflow, or with *over* many runs.
+
+        No worker is held while a child runs. The step's output is the child's result;
+        a child that fails fails the step, at once unless the step has `max_attempts`
+        or `retry` of its own. Cancelling, pausing and resuming a run does the same to
+        its children.
+
+        Used as a statement, the child's input is the step's merged view, or of a map
+        the element. Used as a decorator, it is what the function returns; that one
+        takes its parameters as any step does.
+
+        Args:
+            workflow: The child's workflow, or the name of one that is registered.
+            name: The step's name; by default the function's, else the workflow's.
+            depends_on: As of `step`.
+            over: As of `map`: one child for each element.
+            initial_tasks: As of `map`.
+            options: See `StepOptions`.
+
+        Raises:
+            DefinitionError: If a name or an option is not possible.
+        """
+        kind, given = child_step(depends_on, over, initial_tasks)
+        label = workflow if isinstance(workflow, str) else workflow.name
+        rest = {**options, **given}
+        step = name or label
+        self._add(
+            kind, default_input(kind), name=step, has_edges_by_name=False,
+            options=rest, child=workflow,
+        )  # fmt: skip
+
+        def decorate(function: _F) -> _F:
+            names = local_names(function)
+            del self._entries[step]
+            self._add(
+                kind, function, name=name, names=names, options=rest, child=workflow
+            )
+            return function
+
+        return decorate
+
+    @property
+    def children(self) -> list[Workflow]:
+        """The workflows of its child steps, as far as they were given as objects."""
+        found = [entry.child for entry in self._entries.values()]
+        return [child for child in found if isinstance(child, Workflow)]
+
+    def compile_compensation(
+        self, resources: Collection[str] = ()
+    ) -> CompiledWorkflow | None:
+        """
+        Return the workflow that undoes this one, None if no step has `compensate`.
+
+        Raises:
+            DefinitionError: If the parameters of an undoing function match nothing.
+        """
+        functions = {
+            name: entry.compensate
+            for name, entry in self._entries.items()
+            if entry.compensate is not None
+        }
+        definition = compensation_of(self.definition, functions)
+        if definition is None:
+            return None
+        return compile_definition(
+            definition,
+            functions,
+            resources=resources,
+            signatures={name: read_signature(one) for name, one in functions.items()},
+            adapters=self._adapters,
+            input_codec=self._build()[1],
+        )
+
     @property
     def definition(self) -> Definition:
         """
@@ -370,6 +460,7 @@ class Workflow:
         names: Mapping[str, object] | None = None,
         given: StepFunction | None = None,
         has_edges_by_name: bool = True,
+        child: Workflow | str | None = None,
     ) -> None:
         if not callable(function):
             raise DefinitionError(
@@ -391,6 +482,17 @@ class Workflow:
             over = _read_over(found, step, pointer, rest)
             initial_tasks = rest.pop("initial_tasks", None)
             found.add(initial_tasks_issue(step, initial_tasks, pointer))
+        compensate: Any = rest.pop("compensate", None)
+        if compensate is not None and not callable(compensate):
+            found.add(
+                Issue(
+                    code="bad_option",
+                    pointer=f"{pointer}/options/compensate",
+                    message=f"compensate of step {step!r} must be a function, "
+                    f"got {compensate!r}",
+                )
+            )
+        found.add(_child_issue(child, pointer))
         read, issues = StepOptions.read(rest, pointer=f"{pointer}/options")
         for one in issues:
             found.add(replace(one, message=f"step {step!r}: {one.message}"))
@@ -407,6 +509,8 @@ class Workflow:
             has_edges_by_name=has_edges_by_name,
             over=over,
             initial_tasks=initial_tasks,
+            child=child,
+            compensate=compensate,
             options=read,
         )
 
@@ -433,6 +537,12 @@ def _references(
     value = options.pop(option, None)
     what = f"{option} of step {step!r}"
     return found.catch(lambda: read_references(value, what), "bad_dependency") or ()
+
+
+def _child_issue(child: object, pointer: str) -> Issue | None:
+    if child is None or isinstance(child, Workflow):
+        return None
+    return name_issue(child, "workflow", f"{pointer}/workflow")
 
 
 def _read_over(

@@ -26,6 +26,7 @@ class StepInfo:
         depends_on: Names of the steps whose outputs it needs.
         over: Of a map: the dependency whose output it maps over; None for a root.
         initial_tasks: Of a map: the number of its tasks, None for "as the array".
+        workflow: Name of the workflow of which each task is a run, if it is one.
         options: What was given for it; the rest is inherited.
         created_at: When it was added.
     """
@@ -36,6 +37,7 @@ class StepInfo:
     depends_on: tuple[str, ...]
     over: str | None
     initial_tasks: int | None
+    workflow: str | None
     options: Mapping[str, object]
     created_at: datetime
 
@@ -67,14 +69,17 @@ class WorkflowInfo:
         """Return the workflow as a flow, to change it and save it again."""
         flow = Flow(self.name, input_schema=self.input_schema, **self.options)
         for step in self.steps:
+            options = {**step.options}
+            if step.workflow is not None:
+                options["workflow"] = step.workflow
             if step.kind is StepKind.MAP:
                 flow.map(
                     step.name,
                     step.depends_on,
                     step.initial_tasks,
                     over=step.over,
-                    **step.options,
+                    **options,
                 )
             else:
-                flow.step(step.name, step.depends_on, **step.options)
+                flow.step(step.name, step.depends_on, **options)
         return flow

@@ -1,8 +1,8 @@
 """
 How a connection of ours is opened, and what its errors mean.
 
-Owns the settings of a session (READ COMMITTED, no JIT, JSON by orjson) and the
-translation of database errors into the library's own.
+Owns the settings of a session (READ COMMITTED, no JIT, JSON by orjson), how soon a dead
+peer is noticed, and the translation of database errors into the library's own.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from psycopg.abc import AdaptContext
 
 __all__ = [
+    "KEEPALIVES",
     "JsonText",
     "array_text",
     "connect",
@@ -61,6 +62,16 @@ SESSION_OPTIONS = (
 )
 
 CONNECT_TIMEOUT = 10
+
+# a peer that vanished without a word (a machine, a firewall that forgets) is noticed
+# after 25 s of silence or 15 s without an answer; the system's own defaults are hours
+KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # milliseconds
+}
 
 _READ_ONLY = "25006"
 
@@ -120,6 +131,7 @@ def _session(dsn: str) -> dict[str, Any]:
     own_options = own.get("options") or ""
     options = f"{SESSION_OPTIONS} -c application_name={name} {own_options}"
     return {
+        **{name: own.get(name, value) for name, value in KEEPALIVES.items()},
         "conninfo": dsn,
         "autocommit": True,
         "connect_timeout": own.get("connect_timeout", CONNECT_TIMEOUT),

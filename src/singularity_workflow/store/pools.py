@@ -17,6 +17,7 @@ from singularity_workflow.errors import ConnectionFailed, InvalidSetting
 from singularity_workflow.store import sql_files
 from singularity_workflow.store.channel import DEFAULT_CALL_TIMEOUT, Channel
 from singularity_workflow.store.connections import (
+    KEEPALIVES,
     cut_after,
     cut_blocking_after,
     set_codecs,
@@ -106,7 +107,7 @@ def _conninfo(pool: Any) -> str:
 # what an application gives its pool beside the conninfo, and a connection needs
 _LIBPQ = frozenset({
     "dbname", "host", "hostaddr", "password", "passfile", "port", "service",
-    "sslcert", "sslkey", "sslmode", "sslrootcert", "user",
+    "sslcert", "sslkey", "sslmode", "sslrootcert", "user", *KEEPALIVES,
 })  # fmt: skip
 
 

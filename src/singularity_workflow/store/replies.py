@@ -18,6 +18,7 @@ __all__ = [
     "Fired",
     "GivenUp",
     "HandedTask",
+    "Moved",
     "Reaped",
     "Reply",
     "TaskRef",
@@ -71,6 +72,14 @@ class EndedRun(NamedTuple):
     output: Any
     error: dict[str, Any] | None
     reason: str | None
+
+
+class Moved(NamedTuple):
+    """A run that was to change its status: the one it had, and whether it did."""
+
+    run_id: str
+    status: str
+    is_changed: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,11 +167,13 @@ class Beat:
 
     Args:
         is_alive: False: the worker was declared lost, and needs another id.
+        must_drain: Whether somebody asked it to take no more tasks, and to end.
         gone: Attempts that are no longer this worker's.
         swept: How many tasks that the worker did not know went back to the queue.
     """
 
     is_alive: bool
+    must_drain: bool
     gone: list[TaskRef]
     swept: int
 
@@ -235,6 +246,7 @@ def parse_beat(data: dict[str, Any]) -> Beat:
     """Build a `Beat` from what `heartbeat` returns."""
     return Beat(
         is_alive=data["alive"],
+        must_drain=data["drain"],
         gone=[TaskRef._make(row) for row in data.get("gone") or ()],
         swept=data.get("swept") or 0,
     )

@@ -9,6 +9,7 @@ the functions do is written at their heads, in `sql/functions/`.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import orjson
 
@@ -21,6 +22,7 @@ from singularity_workflow.store.replies import (
     Beat,
     EndedRun,
     Fired,
+    Moved,
     Reaped,
     Reply,
     TaskRef,
@@ -34,8 +36,7 @@ from singularity_workflow.store.replies import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
-    from uuid import UUID
+    from datetime import timedelta
 
     from singularity_workflow.store.pools import Pool
 
@@ -214,26 +215,56 @@ class Store:
         return parse_ended(rows)
 
     async def list_runs(
-        self,
-        *,
-        statuses: Sequence[str] | None,
-        workflow: str | None,
-        tags: Sequence[str] | None,
-        since: datetime | None,
-        before: UUID | None,
-        limit: int,
-    ) -> list[dict[str, Any]]:
-        """Return runs that match, newest first."""
-        data: list[dict[str, Any]] = await self._pooled(
+        self, filter: Mapping[str, object], *, before: UUID | None, limit: int
+    ) -> tuple[list[dict[str, Any]], UUID | None]:
+        """Return runs that match, newest first, and before which to go on."""
+        data = await self._pooled(
             "runs/list_runs",
-            statuses=statuses,
-            workflow=workflow,
-            tags=tags,
-            since=since,
+            filter=JsonText(orjson.dumps(filter)),
             before=before,
             limit=limit,
         )
-        return data
+        return data["runs"], None if data["next"] is None else UUID(data["next"])
+
+    async def pause_runs(self, run_ids: Collection[UUID]) -> list[Moved]:
+        """Pause runs; unknown ones are absent from the answer."""
+        rows = await self._pooled("runs/pause_runs", run_ids=list(run_ids))
+        return [Moved(*row) for row in rows]
+
+    async def resume_runs(self, run_ids: Collection[UUID]) -> tuple[list[Moved], Reply]:
+        """Resume runs; unknown ones are absent from the answer."""
+        data = await self._pooled("runs/resume_runs", run_ids=list(run_ids))
+        return [Moved(*row) for row in data["runs"]], parse_reply(data)
+
+    async def copy_run(
+        self,
+        run_id: UUID,
+        new_id: UUID,
+        *,
+        from_step: str | None,
+        owner: UUID | None,
+        notify: bool,
+    ) -> Reply:
+        """Make a new run that reuses what another one has done; see `copy_run.sql`."""
+        return parse_reply(
+            await self._pooled(
+                "runs/copy_run",
+                run_id=run_id,
+                new_id=new_id,
+                from_step=from_step,
+                owner=owner,
+                notify=notify,
+            )
+        )
+
+    async def delete_runs(
+        self, run_ids: Collection[UUID], limit: int = 500
+    ) -> tuple[list[UUID], bool]:
+        """Delete a part of ended runs; tell which are gone, and if more is left."""
+        data = await self._pooled(
+            "runs/delete_runs", run_ids=list(run_ids), limit=limit
+        )
+        return [UUID(one) for one in data["deleted"]], data["has_more"]
 
     async def cancel_runs(
         self, run_ids: Collection[UUID], reason: str | None
@@ -359,7 +390,7 @@ class Store:
 
     # timers and workers
 
-    async def fire_timers(self, worker_id: UUID, limit: int = 500) -> Fired:
+    async def fire_timers(self, worker_id: UUID | None, limit: int = 500) -> Fired:
         """Do what is due; see `fire_timers.sql`."""
         return parse_fired(
             await self._pooled("timers/fire_timers", limit=limit, worker_id=worker_id)
@@ -400,6 +431,13 @@ class Store:
     async def stop_worker(self, worker_id: UUID) -> None:
         """Mark a worker as stopped."""
         await self._pooled("workers/stop_worker", worker_id=worker_id)
+
+    async def drain_workers(self, worker_ids: Collection[UUID]) -> list[UUID]:
+        """Ask workers to end; return those that had not been asked before."""
+        asked: list[UUID] = await self._pooled(
+            "workers/drain_workers", worker_ids=list(worker_ids)
+        )
+        return asked
 
     # hints
 

@@ -74,11 +74,16 @@ class AsyncStepTransaction:
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def open(self) -> psycopg.AsyncConnection[Any]:
-        """Return a connection in a transaction."""
-        self._connection = await connect(self._dsn)
-        with translated_errors():
-            await self._connection.set_autocommit(False)
-        return self._connection
+        """Return a connection in a transaction that may last as long as the step."""
+        connection = self._connection = await connect(self._dsn)
+        try:
+            with translated_errors(), cut_after(connection, DEFAULT_CALL_TIMEOUT):
+                await connection.set_autocommit(False)
+                await connection.execute(sql_files.query("session/begin_step"))
+        except BaseException:
+            await self.close()
+            raise
+        return connection
 
     async def complete(self, worker_id: UUID, batch: bytes, run_id: UUID) -> Reply:
         """
@@ -156,11 +161,19 @@ class StepTransaction:
         self._connection: psycopg.Connection[Any] | None = None
 
     def open(self) -> psycopg.Connection[Any]:
-        """Return a connection in a transaction."""
-        self._connection = connect_blocking(self._dsn)
-        with translated_errors():
-            self._connection.autocommit = False
-        return self._connection
+        """Return a connection in a transaction that may last as long as the step."""
+        connection = self._connection = connect_blocking(self._dsn)
+        try:
+            with (
+                translated_errors(),
+                cut_blocking_after(connection, DEFAULT_CALL_TIMEOUT),
+            ):
+                connection.autocommit = False
+                connection.execute(sql_files.query("session/begin_step"))
+        except BaseException:
+            self.close()
+            raise
+        return connection
 
     def complete(self, worker_id: UUID, batch: bytes, run_id: UUID) -> Reply:
         """Record the result and commit; a refused one rolls back."""

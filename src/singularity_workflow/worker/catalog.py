@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 from singularity_workflow.errors import DefinitionError
+from singularity_workflow.model.children import default_input
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.compiler import compile_definition
 from singularity_workflow.model.definition import Definition
@@ -53,6 +54,7 @@ class Catalog:
         self._resources = frozenset(resources)
         self._versions: dict[int, CompiledWorkflow] = {}
         self._newest: dict[str, CompiledWorkflow] = {}
+        self._newest_ids: dict[str, int] = {}
         # those that are here for as long as somebody else holds them
         self._lent: WeakValueDictionary[int, CompiledWorkflow] = WeakValueDictionary()
         self._newest_lent: WeakValueDictionary[str, CompiledWorkflow] = (
@@ -65,6 +67,7 @@ class Catalog:
         """Make a version runnable; a second time replaces its functions."""
         self._versions[workflow_id] = workflow
         self._newest[workflow.name] = workflow
+        self._newest_ids[workflow.name] = workflow_id
         self._pieced.clear()
 
     def lend(self, workflow_id: int, workflow: CompiledWorkflow) -> None:
@@ -81,6 +84,7 @@ class Catalog:
     def forget(self, name: str) -> None:
         """Give up a workflow that was deleted."""
         self._newest.pop(name, None)
+        self._newest_ids.pop(name, None)
         self._newest_lent.pop(name, None)
         for versions in (self._versions, self._lent):
             for workflow_id, workflow in list(versions.items()):
@@ -95,6 +99,15 @@ class Catalog:
             or self._lent.get(workflow_id)
             or self._pieced.get(workflow_id)
         )
+
+    def newest(self, name: str) -> tuple[int, CompiledWorkflow] | None:
+        """Return the version of a workflow that was added last, with its number."""
+        if lent := self._newest_lent.get(name):
+            for workflow_id, workflow in self._lent.items():
+                if workflow is lent:
+                    return workflow_id, lent
+        found = self._newest.get(name)
+        return None if found is None else (self._newest_ids[name], found)
 
     def ids(self) -> list[int]:
         """Return the numbers of the versions that can be run."""
@@ -134,7 +147,9 @@ class Catalog:
         name = definition.name
         newest = self._newest_lent.get(name) or self._newest.get(name)
         functions: dict[str, StepFunction] = {
-            step.name: unserved for step in definition.steps
+            # what starts a child needs no code of the application
+            step.name: default_input(step.kind) if step.workflow else unserved
+            for step in definition.steps
         }
         if newest is not None:
             for step in newest.steps:

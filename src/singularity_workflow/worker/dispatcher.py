@@ -1,5 +1,5 @@
 """
-The hot loop: report what has ended, take what comes next, and run it.
+The hot loop: report what has ended, and take what comes next.
 
 While one call is under way, tasks go on ending; the next call takes all of them. So
 batches are as large as the load makes them, and a lonely task never waits for others.
@@ -13,38 +13,31 @@ import contextlib
 import logging
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-from singularity_workflow.errors import (
-    ConnectionFailed,
-    InternalError,
-    SingularityError,
-)
-from singularity_workflow.model.compiled import CompiledWorkflow
-from singularity_workflow.model.context import Context
+from singularity_workflow.errors import ConnectionFailed
 from singularity_workflow.store.channel import BatchRejected
-from singularity_workflow.store.replies import EndedRun, HandedTask, Reply, TaskRef
-from singularity_workflow.worker.catalog import Catalog, unserved
+from singularity_workflow.store.replies import EndedRun, Reply, TaskRef
+from singularity_workflow.worker.catalog import Catalog
+from singularity_workflow.worker.jobs import Jobs
 from singularity_workflow.worker.memory import MapKey, RunMemory
-from singularity_workflow.worker.outcome import Outcome, describe_error, encode_batch
+from singularity_workflow.worker.outcome import Outcome, encode_batch
 from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
-from singularity_workflow.worker.runner import Job, Runner
+from singularity_workflow.worker.reporting import Outbox
+from singularity_workflow.worker.routing import ForeignTasks, WorkflowRouter
+from singularity_workflow.worker.runner import Runner
 from singularity_workflow.worker.waiters import Waiters
 
-__all__ = ["Dispatcher", "DispatcherHooks", "TaskStore", "WorkflowRouter"]
+__all__ = ["Dispatcher", "DispatcherHooks", "TaskStore"]
 
 logger = logging.getLogger(__name__)
 
-_LARGEST_BATCH: Final = 500
-_SMALLEST_TO_SPLIT: Final = 32
 _SMALLEST_HELP: Final = 16
 _FIRST_LANE: Final = 0
 _SECOND_LANE: Final = 1
-_DEFERRALS_BEFORE_WAITING: Final = 3
 _FIRST_POLL: Final = 0.02
 _LAST_POLL: Final = 1.0
 """Without hints: from the pace of a busy queue to that of an idle one."""
@@ -77,12 +70,6 @@ class TaskStore(Protocol):
     ) -> Reply: ...
 
     async def release_tasks(self, tasks: Sequence[TaskRef]) -> int: ...
-
-
-class WorkflowRouter(Protocol):
-    """Where the code of a version is found."""
-
-    async def find(self, workflow_id: int) -> CompiledWorkflow: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,31 +128,34 @@ class Dispatcher:
         self._store = store
         self._concurrency = concurrency
         self._catalog = catalog
-        self._runner = runner
         self.waiters = waiters
-        self._router = router
         self._hooks = hooks
-        # every attempt that is here: running, ended or being reported
-        self._known: dict[TaskRef, None] = {}
-        self._running: dict[TaskRef, Job] = {}
-        self._ended: deque[Outcome] = deque()
-        # the runs of the calls that are under way, of which there may be two
-        self._busy_runs: set[str] = set()
+        self._wake = asyncio.Event()
+        self._outbox = Outbox(
+            report_alone=self._report_alone,
+            on_reported=self._absorb_apart,
+            on_return=self._wake.set,
+        )
+        self._ended = self._outbox.ended
+        self.jobs = Jobs(
+            runner=runner,
+            memory=self.memory,
+            outbox=self._outbox,
+            on_foreign=self._set_foreign,
+            on_recorded=self.absorb,
+            on_end=self._on_end,
+            on_lane_free=self._on_lane_free,
+        )
+        self._foreign = ForeignTasks(
+            router=router,
+            memory=self.memory,
+            on_found=self.jobs.start,
+            on_lost=self._on_foreign_lost,
+        )
         self._calls = 0
         self._is_claiming = False
-        # runs that others hold all the time: reported apart, each in its own turn
-        self._contended: dict[str, list[Outcome]] = {}
-        self._apart: set[asyncio.Task[None]] = set()
-        self._routing: set[asyncio.Task[None]] = set()
-        self._routed: set[TaskRef] = set()
-        # tasks that a worker died with before: one at a time
-        self._lost_before: set[TaskRef] = set()
-        # those whose payloads the memory keeps: not what was given to us to fail it
-        self._taken: set[TaskRef] = set()
         self._reserved = 0
-        self._wake = asyncio.Event()
         self._queue = QueueView(time.monotonic)
-        self._is_idle = asyncio.Event()
         self._help_wanted = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._is_draining = False
@@ -206,50 +196,14 @@ class Dispatcher:
         if self._queue.may_have_messages:
             self._wake.set()
 
-    def known_tasks(self) -> list[TaskRef]:
-        """Return every attempt that is here: running, ended or being reported."""
-        # called from the heartbeat's thread: list() of one dict is one step for the
-        # loop's, and a task that changes its place meanwhile is not missed
-        return list(self._known)
-
-    def name_task(self, task: asyncio.Task[object]) -> str | None:
-        """Return which step *task* runs, None if it is none; from any thread."""
-        for job in list(self._running.values()):
-            if job.task is task:
-                return f"step {job.step.name!r} of workflow {job.context.workflow!r}"
-        return None
-
     def note_lost_call(self) -> None:
         """Take note that a call broke off: it may have handed tasks to nobody."""
         self._queue.announce(None)
         self._hooks.on_lost_call()
 
-    def lose(self, tasks: Sequence[TaskRef]) -> None:
-        """Stop attempts that are no longer ours."""
-        for ref in tasks:
-            job = self._running.get(ref)
-            if job is not None:
-                logger.info(
-                    "stopping %s: it is not ours any more",
-                    job.context,
-                    extra={"run_id": ref.run_id, "step": job.step.name},
-                )
-                job.stop()
-
-    def stop_runs(self, run_ids: Sequence[str]) -> None:
-        """Stop what runs here of runs that have ended."""
-        ended = set(run_ids)
-        self.lose([ref for ref in self._running if ref.run_id in ended])
-
-    def fail(self, task: TaskRef, error: SingularityError) -> None:
-        """Report a task as failed for good, that was started for us to do so."""
-        self._known[task] = None
-        self._ended.append(
-            Outcome(
-                task=task, kind="failed", error=describe_error(error), is_final=True
-            )
-        )
-        self._wake.set()
+    def stop_claiming(self) -> None:
+        """Take no more tasks, neither from the queues nor by hand-over."""
+        self._is_draining = True
 
     async def drain(self, grace: float) -> bool:
         """
@@ -261,32 +215,25 @@ class Dispatcher:
         Returns:
             Whether all have ended.
         """
-        self._is_draining = True
+        self.stop_claiming()
         deadline = asyncio.get_running_loop().time() + grace
-        while self._known:
+        while self.jobs.known:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False
-            self._is_idle.clear()
+            self.jobs.is_idle.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_idle.wait(), left)
+                await asyncio.wait_for(self.jobs.is_idle.wait(), left)
         return True
 
     async def close(self) -> None:
         """Stop, report what has ended, and give the rest back to its queue."""
-        self._is_draining = True
+        self.stop_claiming()
         for task in self._loops:
             task.cancel()
-        unfinished = list(self._routed)
-        for task in self._routing:
-            task.cancel()
-        await asyncio.gather(*self._loops, *self._routing, return_exceptions=True)
-        unfinished += self._running
-        jobs = [job.task for job in self._running.values() if job.task is not None]
-        for job in list(self._running.values()):
-            job.stop()
-        if jobs:
-            await asyncio.wait(jobs, timeout=1.0)
+        unfinished = await self._foreign.close()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        unfinished += await self.jobs.stop_all()
         try:
             await self._report_the_rest()
             if unfinished:
@@ -300,14 +247,14 @@ class Dispatcher:
     async def _report_the_rest(self) -> None:
         """Report what has ended; what is being reported apart may come back."""
         deadline = asyncio.get_running_loop().time() + _LONGEST_FAREWELL
-        while self._ended or self._apart:
+        while self._ended or self._outbox.apart:
             if self._ended:
                 await self._exchange(_FIRST_LANE)
                 continue
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return
-            await asyncio.wait(self._apart, timeout=left)
+            await asyncio.wait(self._outbox.apart, timeout=left)
 
     def absorb(self, reply: Reply) -> None:
         """Do what a reply says: wake waiters, run tasks, remember the queue's state."""
@@ -317,7 +264,7 @@ class Dispatcher:
             if workflow is not None:
                 self.memory.add_run(run_id, workflow, value)
         if reply.tasks:
-            self._start_tasks(reply)
+            self.jobs.start(reply)
         if reply.ended:
             self.absorb_ended(reply.ended)
         if reply.announced is not None:
@@ -331,7 +278,7 @@ class Dispatcher:
         self.waiters.tell(ended)
         self._hooks.on_ended(ended)
         if broken := [end.run_id for end in ended if end.status != "completed"]:
-            self.stop_runs(broken)
+            self.jobs.stop_runs(broken)
 
     # the loop
 
@@ -392,11 +339,13 @@ class Dispatcher:
     async def _exchange(self, lane: int) -> bool:
         """Report what has ended, take what comes next; False: nothing to do."""
         self._queue.look_again()
-        batch = self._take_batch()
+        batch = self._outbox.take_batch(
+            is_all_there_is=not self.jobs.running and not self._calls
+        )
         slots = 0
         # a run that has no task here has no input here either, and the reply counts on
         # it: what follows from a task that was given to us to fail is not handed over
-        has_inputs = all(outcome.task in self._taken for outcome in batch)
+        has_inputs = all(outcome.task in self.jobs.taken for outcome in batch)
         if has_inputs and not self._is_draining:
             # what has ended and goes with another call keeps its slots: for what
             # follows from it
@@ -410,7 +359,7 @@ class Dispatcher:
 
         runs = {outcome.task.run_id for outcome in batch}
         maps = self.memory.pin_maps()
-        self._busy_runs |= runs
+        self._outbox.busy_runs |= runs
         self._reserved += slots
         self._calls += 1
         self._is_claiming |= does_claim
@@ -421,7 +370,7 @@ class Dispatcher:
             self._calls -= 1
             self._is_claiming &= not does_claim
             self._reserved -= slots
-            self._busy_runs -= runs
+            self._outbox.busy_runs -= runs
             self.memory.unpin_maps(maps)
             if self._ended or self._queue.may_have_messages:
                 self._wake.set()
@@ -447,7 +396,7 @@ class Dispatcher:
                 max_key=self._queue.head,
                 wanted=self._wanted(batch),
                 known_maps=[f"({run_id},{step_no})" for run_id, step_no in maps],
-                lost=not self._lost_before,
+                lost=self.jobs.lost.is_free,
                 lane=lane,
             )
         except BatchRejected as error:
@@ -457,7 +406,7 @@ class Dispatcher:
             return
         except BaseException:
             # not known whether it took effect: the same again, refused if it did
-            self._ended.extendleft(reversed(batch))
+            self._outbox.put_back(batch)
             if does_claim:
                 self._queue.break_claim()
             raise
@@ -467,31 +416,7 @@ class Dispatcher:
         self.absorb(reply)
         # only now may payloads go: the reply counted on them
         for ref in reported:
-            self._release(ref)
-
-    def _take_batch(self) -> list[Outcome]:
-        """Take what goes with the next call: nothing of a run that is in another."""
-        size = self._batch_size()
-        if not self._busy_runs:
-            return [self._ended.popleft() for _ in range(size)]
-        free = [one for one in self._ended if one.task.run_id not in self._busy_runs]
-        batch = free[:size]
-        taken = {outcome.task for outcome in batch}
-        self._ended = deque(one for one in self._ended if one.task not in taken)
-        return batch
-
-    def _batch_size(self) -> int:
-        """
-        Return how many outcomes go with the next call.
-
-        All of them, unless all there is has ended: then the database would work while
-        this process waits, and the other way round. Of two halves, one is reported
-        while what follows from the other runs.
-        """
-        ended = len(self._ended)
-        if ended >= _SMALLEST_TO_SPLIT and not self._running and not self._calls:
-            ended = (ended + 1) // 2
-        return min(ended, _LARGEST_BATCH)
+            self.jobs.release(ref)
 
     def _ask_for_help(self) -> None:
         if self._calls and len(self._ended) >= _SMALLEST_HELP:
@@ -509,60 +434,18 @@ class Dispatcher:
         self.waiters.ask_about({ref.run_id for ref in reply.refused})
         reported = {outcome.task: outcome for outcome in batch}
         for ref in reply.deferred:
-            outcome = reported.pop(ref)
-            outcome.deferrals += 1
-            if outcome.deferrals < _DEFERRALS_BEFORE_WAITING:
-                self._ended.append(outcome)
-            else:
-                self._set_apart(outcome)
+            self._outbox.defer(reported.pop(ref))
         return list(reported)
 
-    def _release(self, ref: TaskRef) -> None:
-        self._known.pop(ref, None)
-        if ref in self._taken:
-            self._taken.discard(ref)
-            self.memory.release(ref)
-        if ref in self._lost_before:
-            self._lost_before.discard(ref)
-            self.announce(None)
-        if not self._known:
-            self._is_idle.set()
+    async def _report_alone(self, batch: Sequence[Outcome]) -> Reply:
+        return await self._store.report_alone(
+            self.worker_id, encode_batch(batch), self._wanted(batch)
+        )
 
-    def _set_apart(self, outcome: Outcome) -> None:
-        run_id = outcome.task.run_id
-        if run_id in self._contended:
-            self._contended[run_id].append(outcome)
-            return
-        self._contended[run_id] = [outcome]
-        task = asyncio.create_task(self._report_apart(run_id))
-        self._apart.add(task)
-        task.add_done_callback(self._apart.discard)
-
-    async def _report_apart(self, run_id: str) -> None:
-        """
-        Report the tasks of a run that others hold all the time, waiting for our turn.
-
-        What ends of that run meanwhile goes with the next call of this one.
-        """
-        outcomes = self._contended[run_id]
-        while outcomes:
-            batch = outcomes[:_LARGEST_BATCH]
-            try:
-                reply = await self._store.report_alone(
-                    self.worker_id, encode_batch(batch), self._wanted(batch)
-                )
-            except Exception as error:
-                logger.warning("reporting run %s apart failed: %s", run_id, error)
-                break
-            del outcomes[: len(batch)]
-            self.absorb(reply)
-            for outcome in batch:
-                self._release(outcome.task)
-        del self._contended[run_id]
-        for outcome in outcomes:
-            outcome.deferrals = 0
-        self._ended.extend(outcomes)
-        self._wake.set()
+    def _absorb_apart(self, reply: Reply, batch: Sequence[Outcome]) -> None:
+        self.absorb(reply)
+        for outcome in batch:
+            self.jobs.release(outcome.task)
 
     async def _isolate(
         self,
@@ -577,7 +460,7 @@ class Dispatcher:
             try:
                 await self._report(lane, batch[:middle], maps)
             except BaseException:
-                self._ended.extendleft(reversed(batch[middle:]))
+                self._outbox.put_back(batch[middle:])
                 raise
             await self._report(lane, batch[middle:], maps)
             return
@@ -589,108 +472,28 @@ class Dispatcher:
             "type": "singularity_workflow.errors.InvalidOutput",
             "message": f"PostgreSQL cannot store the output: {error}",
         }
-        self._ended.appendleft(outcome)
+        self._outbox.put_back(batch)
 
     # tasks
 
-    def _start_tasks(self, reply: Reply) -> None:
-        outputs = self.memory.outputs_of(reply)
-        foreign: list[HandedTask] = []
-        loop = asyncio.get_running_loop()
-        for handed in reply.tasks:
-            ref = handed.ref
-            self._known[ref] = None
-            if handed.losses:
-                self._lost_before.add(ref)
-            if not self.memory.has_run(handed.run_id):
-                foreign.append(handed)
-                continue
-            workflow, step, inputs = self.memory.take(handed, outputs)
-            self._taken.add(ref)
-            context = Context(
-                handed.run_id,
-                workflow.name,
-                step.name,
-                handed.task_index,
-                handed.attempt,
-                step.timeout,
-            )
-            job = Job(ref, step, inputs, context)
-            self._running[ref] = job
-            job.task = loop.create_task(self._run(job))
-        if foreign:
-            self._set_routing(replace(reply, tasks=foreign))
+    def _on_end(self) -> None:
+        self._ask_for_help()
+        self._wake.set()
 
-    def _set_routing(self, reply: Reply) -> None:
-        self._routed.update(handed.ref for handed in reply.tasks)
-        task = asyncio.create_task(self._route(reply))
-        self._routing.add(task)
-        task.add_done_callback(self._routing.discard)
+    def _on_lane_free(self) -> None:
+        self.announce(None)
 
-    async def _route(self, reply: Reply) -> None:
-        """Find the code of tasks whose version we have not met yet, and run them."""
-        run_ids = {task.run_id for task in reply.tasks}
-        pinned: list[str] = []
-        try:
-            for run_id, workflow_id, value in reply.inputs:
-                if run_id in run_ids:
-                    workflow = await self._find_version(workflow_id)
-                    self.memory.pin_run(run_id, workflow, value)
-                    pinned.append(run_id)
-            self._refuse_without_inputs(run_ids)
-            self._start_tasks(reply)
-        except Exception:
-            # unknown to us again, they go back to their queue with a later heartbeat
-            logger.exception("the code of %d tasks was not found", len(reply.tasks))
-            for task in reply.tasks:
-                self._release(task.ref)
-            self._hooks.on_lost_call()
-        finally:
-            self._routed.difference_update(handed.ref for handed in reply.tasks)
-            self.memory.unpin_runs(pinned)
+    def _set_foreign(self, reply: Reply) -> None:
+        self._foreign.add(reply)
 
-    def _refuse_without_inputs(self, run_ids: Iterable[str]) -> None:
-        if not all(self.memory.has_run(run_id) for run_id in run_ids):
-            raise InternalError("tasks came without the input of their run")
-
-    async def _find_version(self, workflow_id: int) -> CompiledWorkflow:
-        while True:
-            try:
-                return await self._router.find(workflow_id)
-            except ConnectionFailed:
-                await asyncio.sleep(_LAST_BACKOFF / 2)
-
-    async def _run(self, job: Job) -> None:
-        outcome: Outcome | None = None
-        try:
-            if not job.begin():
-                pass
-            elif job.step.original is unserved:
-                outcome = Outcome(task=job.ref, kind="unserved")
-            else:
-                outcome = await self._runner.run(job)
-        finally:
-            self._running.pop(job.ref, None)
-            if outcome is not None and outcome.reply is not None:
-                self._absorb_recorded(job.ref, outcome.reply)
-            elif outcome is None or job.is_gone:
-                self._release(job.ref)
-            elif job.ref.run_id in self._contended:
-                self._contended[job.ref.run_id].append(outcome)
-            else:
-                self._ended.append(outcome)
-                self._ask_for_help()
-            self._wake.set()
-
-    def _absorb_recorded(self, ref: TaskRef, reply: Reply) -> None:
-        """Go on from a result that the step's own transaction recorded."""
-        if reply.refused:
-            logger.info("the transaction of %s was refused and rolled back", ref)
-        self.absorb(reply)
-        self._release(ref)
+    def _on_foreign_lost(self, reply: Reply) -> None:
+        # unknown to us again, they go back to their queue with a later heartbeat
+        for task in reply.tasks:
+            self.jobs.release(task.ref)
+        self._hooks.on_lost_call()
 
     def _free_slots(self) -> int:
-        busy = len(self._running) + len(self._routed) + self._reserved
+        busy = len(self.jobs.running) + len(self._foreign.refs) + self._reserved
         return max(0, self._concurrency - busy)
 
     def _idle_pause(self) -> float:
@@ -701,6 +504,6 @@ class Dispatcher:
         self._deaf_pause = min(self._deaf_pause * 1.5, _LAST_POLL)
         return self._deaf_pause
 
-    def _wanted(self, batch: list[Outcome]) -> list[str]:
+    def _wanted(self, batch: Sequence[Outcome]) -> list[str]:
         runs = {one.task.run_id for one in batch}
         return [run_id for run_id in runs if run_id in self.waiters]

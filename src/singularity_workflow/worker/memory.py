@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from singularity_workflow.model.compiled import CompiledStep, CompiledWorkflow
-from singularity_workflow.model.inputs import StepInputs
+from singularity_workflow.model.definition import StepKind
+from singularity_workflow.model.inputs import UNDONE, StepInputs
 from singularity_workflow.store.replies import HandedTask, Reply, TaskRef
 
 __all__ = ["MapKey", "RunMemory"]
@@ -110,6 +111,8 @@ class RunMemory:
             entry = run.maps[task.step_no] = _Map(found)
             self._known_maps.add((task.run_id, task.step_no))
         entry.task_count += 1
+        if step.definition.kind is StepKind.UNDO:
+            return run.workflow, step, _undone(run.input, step.name, task.item)
         inputs = StepInputs(run.input, entry.outputs, task.item, task.task_index)
         return run.workflow, step, inputs
 
@@ -130,6 +133,12 @@ class RunMemory:
         run.task_count -= 1
         if not run.task_count:
             del self._runs[run_id]
+
+
+def _undone(run_input: object, step: str, done: dict[str, Any]) -> StepInputs:
+    """Return what an undoing works on: a task that completed, with its output."""
+    outputs = {step: done["output"], UNDONE: done["output"]}
+    return StepInputs(run_input, outputs, done["item"], done["index"])
 
 
 def _named(

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 OutcomeKind: TypeAlias = Literal[
-    "completed", "failed", "skipped", "unserved", "recorded"
+    "completed", "failed", "skipped", "unserved", "unmet", "called", "recorded"
 ]
 
 _LONGEST_TEXT = 16_000

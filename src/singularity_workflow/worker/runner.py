@@ -18,10 +18,14 @@ from concurrent.futures import Executor, Future
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+import orjson
+
 from singularity_workflow.errors import InvalidInput, InvalidOutput, StepTimeout
-from singularity_workflow.model.compiled import CompiledStep
+from singularity_workflow.model.compiled import CompiledStep, CompiledWorkflow
 from singularity_workflow.model.context import Context
+from singularity_workflow.model.ids import IdMaker
 from singularity_workflow.model.inputs import StepInputs
+from singularity_workflow.model.json_codec import decode_json
 from singularity_workflow.model.signals import Fail, Retry, Skip
 from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.store.replies import Reply, TaskRef
@@ -108,16 +112,21 @@ class Runner:
         executors: Where steps run that say where.
         dsn: Where the transactions of steps are opened.
         worker_id: Tells who we are.
+        children: Finds the code of child workflows by name.
     """
 
     def __init__(
         self,
+        *,
         resources: Mapping[str, object],
         threads: Executor,
         executors: Executors,
         dsn: str,
         worker_id: Callable[[], UUID],
+        children: Callable[[str], tuple[int, CompiledWorkflow] | None],
     ) -> None:
+        self._children = children
+        self._ids = IdMaker()
         self._dsn = dsn
         self._worker_id = worker_id
         self._resources = resources
@@ -132,10 +141,17 @@ class Runner:
             asyncio.CancelledError: Only if the job was stopped.
         """
         timeout = job.step.timeout
-        if job.step.binding.takes_context and job.step.options.executor is None:
+        child = job.step.definition.workflow
+        if (
+            job.step.binding.takes_context
+            and job.step.options.executor is None
+            and child is None
+        ):
             job.block = TransactionBlock(self._dsn)
             job.context.offer_transaction(job.block)
         try:
+            if job.step.has_predicates and not await self._is_met(job):
+                return Outcome(task=job.ref, kind="unmet")
             if timeout is not None:
                 output = await self._run_in_time(job, timeout.total_seconds())
             else:
@@ -151,7 +167,46 @@ class Runner:
             if isinstance(error, KeyboardInterrupt) and job.step.is_async:
                 raise
             return _failed(job, error)
+        if child is not None and isinstance(output, bytes):
+            return self._call_child(job, child, output)
         return _ended(job, output)
+
+    async def _is_met(self, job: Job) -> bool:
+        """Tell whether the predicates of the step let it run."""
+        for predicate, wanted in ((job.step.when, True), (job.step.when_not, False)):
+            if predicate is None:
+                continue
+            arguments = predicate.binding.arguments(
+                job.inputs, job.context, self._resources
+            )
+            call = functools.partial(predicate.function, **arguments)
+            if predicate.is_async:
+                answer = await call()  # type: ignore[misc]
+            else:
+                context = contextvars.copy_context()
+                future = self._threads.submit(context.run, call)
+                answer = await asyncio.wrap_future(future)
+            if bool(answer) is not wanted:
+                return False
+        return True
+
+    def _call_child(self, job: Job, name: str, value: bytes) -> Outcome:
+        """Ask for the child run that the task stands for; its end is the task's."""
+        found = self._children(name)
+        request: dict[str, object] = {"run": str(self._ids.new_id())}
+        try:
+            if found is None:
+                request |= {"workflow": name, "input": orjson.Fragment(value)}
+            else:
+                workflow_id, workflow = found
+                data = workflow.input.encode(decode_json(value))
+                request |= {
+                    "workflow_id": workflow_id,
+                    "input": orjson.Fragment(data),
+                }
+        except InvalidInput as error:
+            return _failed(job, error)
+        return Outcome(task=job.ref, kind="called", output=orjson.dumps(request))
 
     def _run_body(self, job: Job) -> Coroutine[Any, Any, _Output]:
         if job.step.options.executor is not None:

@@ -3,8 +3,9 @@ Who waits in this process for the end of which run.
 
 A worker tells at once of the ends that it causes; for all others, and for whatever a
 lost reply has swallowed, the waiters ask the database, ever more slowly. Of the runs
-of this process they ask now and then too: another one may have cancelled them, fired
-their deadline or adopted them.
+of this process they ask now and then too: another one may have cancelled them or fired
+their deadline. A run that may have another owner by now is asked about like any other
+that is not ours.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ class Waiters:
         """
         with self._awaited(run_id) as future:
             if not (is_ours and run_id in self._ours):
-                self._ask(run_id, again=not is_ours)
+                # another process has it, or its end was told before: then once will do
+                self._ask(run_id, again=True)
             return await future
 
     def track(
@@ -150,9 +152,16 @@ class Waiters:
         for run_id in run_ids:
             self._ours.pop(run_id, None)
 
-    def untrack_all(self) -> None:
-        """Take note that the runs of this process may have another owner now."""
-        self._ours.clear()
+    def disown(self, run_ids: Iterable[str]) -> None:
+        """Take note that these runs may be another's now, and ask until they ended."""
+        for run_id in run_ids:
+            self._ours.pop(run_id, None)
+            if run_id in self._futures:
+                self._ask(run_id, again=True)
+
+    def disown_all_but(self, kept: Collection[str]) -> None:
+        """Take note that of the runs of this process only these are still its own."""
+        self.disown(self._ours.keys() - set(kept))
 
     def tell(self, ended: Iterable[EndedRun]) -> None:
         """Wake those who wait for these runs."""
@@ -270,9 +279,9 @@ class Waiters:
             await self._ask_once(run_ids[:middle])
             await self._ask_once(run_ids[middle:])
             return
-        self._questions.pop(run_ids[0], None)
         if run_ids[0] in self._expected:
             return
+        self._questions.pop(run_ids[0], None)
         for future in self._futures.get(run_ids[0], ()):
             if not future.done():
                 future.set_exception(error)

@@ -59,6 +59,7 @@ class TaskWorker:
         queues: What it serves; None: only its own queue, of local runs.
         notifier: Tells other processes.
         on_adopted: Told the ids of runs that were taken over.
+        on_drain: Called once if the worker serves queues and was asked to end.
         is_told: Whether hints of other processes arrive.
     """
 
@@ -75,11 +76,14 @@ class TaskWorker:
         queues: Sequence[str] | None,
         notifier: Notifier,
         on_adopted: Callable[[Sequence[str]], None],
+        on_drain: Callable[[], None],
         is_told: Callable[[], bool],
     ) -> None:
         self._store = store
         self._notifier = notifier
         self._on_adopted = on_adopted
+        self._on_drain = on_drain
+        self._is_draining = False
         self._catalog = catalog
         self._concurrency = concurrency
         self._lease = lease
@@ -94,7 +98,11 @@ class TaskWorker:
         worker_id = self._ids.new_id()
         self.ticker = Ticker(store, lambda: self.worker_id, self._on_fired)
         self.reaper = Reaper(
-            store, lambda: self.worker_id, lease, self._may_judge, self._on_reaped
+            store,
+            lambda: self.worker_id,
+            lease,
+            lambda: self.may_judge,
+            self._on_reaped,
         )
         self.dispatcher = Dispatcher(
             store=store,
@@ -103,11 +111,12 @@ class TaskWorker:
             concurrency=concurrency,
             catalog=catalog,
             runner=Runner(
-                self._resources.values,
-                self._threads,
-                self._executors,
-                store.dsn,
-                lambda: self.worker_id,
+                resources=self._resources.values,
+                threads=self._threads,
+                executors=self._executors,
+                dsn=store.dsn,
+                worker_id=lambda: self.worker_id,
+                children=catalog.newest,
             ),
             waiters=waiters,
             router=catalog,
@@ -146,9 +155,9 @@ class TaskWorker:
             make_store=self._make_heartbeat_store,
             worker_id=self.worker_id,
             lease=self._lease,
-            known_tasks=self.dispatcher.known_tasks,
+            known_tasks=self.dispatcher.jobs.known_tasks,
             on_beat=lambda beat: _call_soon(loop, self._on_beat, beat),
-            watchdog=LoopWatchdog(loop, self.dispatcher.name_task),
+            watchdog=LoopWatchdog(loop, self.dispatcher.jobs.name_task),
         )
         self._heartbeat.start()
         self.dispatcher.start()
@@ -183,6 +192,9 @@ class TaskWorker:
         Runs of a worker's own become its local runs; a worker that serves queues puts
         them into those of their workflows.
 
+        It declares silent owners lost: the caller has to ask first whether this worker
+        may judge.
+
         Args:
             versions: The versions whose runs are meant.
         """
@@ -193,15 +205,22 @@ class TaskWorker:
             self._on_announced(adoption.announced)
         if adoption.adopted:
             logger.info("adopted %d runs of lost owners", len(adoption.adopted))
-            self._on_adopted([run_id for run_id, _ in adoption.adopted])
+            adopted = [run_id for run_id, _ in adoption.adopted]
+            if owner is not None:
+                self._waiters.track(adopted)
+            self._on_adopted(adopted)
         return adoption
 
-    def _may_judge(self) -> bool:
+    @property
+    def may_judge(self) -> bool:
+        """Whether a silence of others means that they are gone; see `Heartbeat`."""
         return self._heartbeat is not None and self._heartbeat.may_judge
 
     async def _adopt(self) -> float | None:
-        if not self._may_judge():
+        if not self.may_judge:
             return _PAUSE_WHEN_AWAY
+        if self._is_draining and self._queues is None:
+            return None
         versions = self._catalog.ids()
         if versions and (await self.adopt(versions)).adopted:
             return 0.0
@@ -230,13 +249,16 @@ class TaskWorker:
 
     def _on_fired(self, fired: Fired) -> None:
         if fired.announced is not None:
-            self.dispatcher.announce(fired.announced)
+            # what we have no code for comes back by a timer of ours: told of it first,
+            # we would take it again and again. So the hint has to do, as for the others
+            if not self.dispatcher.jobs.has_put_aside:
+                self.dispatcher.announce(fired.announced)
             self._notifier.announce(fired.announced)
         if fired.ended:
             self.dispatcher.absorb_ended(fired.ended)
             self._notifier.tell_ended(end.run_id for end in fired.ended)
         for task in fired.overdue:
-            self.dispatcher.fail(
+            self.dispatcher.jobs.fail(
                 task, QueueTimeout("the task waited in its queue longer than allowed")
             )
 
@@ -248,7 +270,7 @@ class TaskWorker:
         if reaped.lost:
             self.adopter.due_in(0)  # they may have had local runs
         for task, worker_id, losses in reaped.given_up:
-            self.dispatcher.fail(
+            self.dispatcher.jobs.fail(
                 task,
                 WorkerLost(
                     f"the task's worker died {losses} times, the last one was "
@@ -278,10 +300,26 @@ class TaskWorker:
             if self._rebirth is None or self._rebirth.done():
                 self._rebirth = asyncio.create_task(self._be_reborn())
             return
-        self.dispatcher.lose(beat.gone)
+        if beat.must_drain and not self._is_draining:
+            self._drain()
+        # cancelled past us, or somebody else has them: nobody may tell us how they end
+        self._waiters.disown(self.dispatcher.jobs.lose(beat.gone))
         if beat.swept:
             logger.info("%d tasks that we never heard of were queued again", beat.swept)
             self.dispatcher.announce(None)
+
+    def _drain(self) -> None:
+        """
+        Do as we were asked: take nothing more, and end.
+
+        The local runs of an engine go on: nobody else would run them, and who started
+        them waits for them here. What it need not do is to adopt those of others.
+        """
+        self._is_draining = True
+        logger.info("worker %s was asked to drain", self.worker_id)
+        if self._queues is not None:
+            self.dispatcher.stop_claiming()
+            self._on_drain()
 
     async def _be_reborn(self) -> None:
         """Go on under a new id: we were declared lost, and our tasks are not ours."""
@@ -289,23 +327,25 @@ class TaskWorker:
         logger.warning("worker %s was declared lost and goes on as %s", old, new)
         try:
             await self._register(new)
+            if self._is_draining:
+                await self._store.drain_workers([new])
         except ConnectionFailed as error:
             logger.warning("taking a new id failed: %s", error.message)
             return  # the next beat tries again
-        self.dispatcher.lose(self.dispatcher.known_tasks())
+        self.dispatcher.jobs.lose(self.dispatcher.jobs.known_tasks())
         self.dispatcher.worker_id = new
         self.dispatcher.queues = self._served(new)
         assert self._heartbeat is not None
         self._heartbeat.worker_id = new
         if self._queues is None:
-            await self._take_back(new)
+            # what cannot be taken back somebody else has adopted
+            self._waiters.disown_all_but(await self._take_back(new))
         self.dispatcher.announce(None)
-        # somebody else may have adopted runs that are waited for here
-        self._waiters.untrack_all()
         self._waiters.ask_for_all()
 
-    async def _take_back(self, worker_id: UUID) -> None:
-        """Adopt the local runs of the id that was declared lost."""
+    async def _take_back(self, worker_id: UUID) -> set[str]:
+        """Adopt the local runs of the id that was declared lost, and return them."""
+        taken: set[str] = set()
         while True:
             try:
                 adoption = await self._store.adopt_runs(worker_id, self._catalog.ids())
@@ -314,7 +354,9 @@ class TaskWorker:
                 await asyncio.sleep(_PAUSE_WHEN_AWAY)
             else:
                 if not adoption.adopted:
-                    return
+                    self._waiters.track(taken)
+                    return taken
+                taken.update(run_id for run_id, _ in adoption.adopted)
 
 
 def _call_soon(

@@ -239,6 +239,10 @@ def test_options_are_stored_one_by_one(flow):
         ({"kind": "map", "depends_on": ["a", "b"]}, "/over"),
         ({"kind": "map", "depends_on": ["a", "b"], "over": "c"}, "/over"),
         ({"dependson": ["a"]}, "/dependson"),
+        ({"workflow": "a-b"}, "/workflow"),
+        ({"workflow": 5}, "/workflow"),
+        ({"options": {"on_error": "skip"}}, "/options/on_error"),
+        ({"kind": "undo"}, "/kind"),
     ],
 )
 def test_what_is_wrong_with_a_step_is_refused(flow, members, pointer):

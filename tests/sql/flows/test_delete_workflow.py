@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fixtures.definitions import chain, map_step, single
+from fixtures.definitions import chain, definition, map_step, single
 
 from sql.flows.support import Flow
 
 RUN_TABLES = ("runs", "step_states", "tasks", "task_failures", "timers")
 TABLES = (
-    *RUN_TABLES, "idempotency_keys", "workflows", "workflow_steps",
+    *RUN_TABLES, "run_tags", "idempotency_keys", "workflows", "workflow_steps",
     "workflow_step_dependencies", "flow_drafts", "flow_draft_steps", "deleted_flows",
 )  # fmt: skip
 
@@ -37,7 +37,7 @@ def fill(db):
         workflow = db.make_workflow(
             single("a", max_attempts=2, retry=None), map_step("m", "a"), name=name
         )
-        done = db.start(workflow, key=f"{name} key", timeout=3600)
+        done = db.start(workflow, key=f"{name} key", timeout=3600, tags=["x"])
         db.work(a=[1, 2, 3])
         failed = db.start(workflow)
         task = db.claim_one()
@@ -307,7 +307,58 @@ def test_a_sparse_workflow_is_found_among_many_runs(db):
     db.check()
 
 
+def test_a_child_of_live_runs_is_kept(db):
+    """
+    They would ask for it (C 45).
+    """
+    db.make_workflow(single("a"), name="child")
+    parent = db.make_workflow({**single("c"), "workflow": "child"}, name="parent")
+    run = db.start(parent)
+
+    with db.raises("SW423") as caught:
+        delete(db, "child")
+    db.call("cancel_runs", [run.id])
+    delete(db, "child")
+
+    assert str(run.id) in caught.value.diag.message_primary
+    assert db.count("workflows") == 1
+
+
+def test_the_compensation_goes_with_its_workflow(db):
+    """
+    It is of no use alone (C 45).
+    """
+    undo = {"name": "a", "kind": "undo"}
+    db.register({**definition(undo, name="etl__undo"), "undoes": "etl"})
+    db.register({**definition(single("a"), name="etl"), "compensation": "etl__undo"})
+
+    delete(db, "etl")
+
+    assert counts(db) == {}
+
+
 # with others
+
+
+def test_a_run_that_is_repeated_meanwhile_is_refused(sessions):
+    """
+    As one that is started: it waits, and finds no version (C 45).
+    """
+    db = sessions.monitor
+    run = db.start(db.make_workflow(single("a"), name="etl"))
+    db.fail(db.claim_one(), final=True)
+    repeater, deleter = sessions.open(), sessions.open()
+
+    with deleter.connection.transaction():
+        deleter.call("delete_workflow", "etl")
+        repeating = sessions.start(
+            repeater, repeater.call, "copy_run", run.id, db.new_id()
+        )
+        sessions.wait_until_blocked(repeater)
+
+    assert repeating.exception(timeout=5).sqlstate == "SW404"
+    delete(db, "etl")
+    assert counts(db) == {}
 
 
 def test_a_start_that_was_faster_keeps_the_workflow(sessions):
@@ -343,7 +394,7 @@ def test_a_start_that_was_slower_leaves_nothing(sessions, by_name, key):
         after = deleter.call("delete_workflow", "etl")["after"]
         starting = sessions.start(starter, starter.start, which, key=key)
         sessions.wait_until_blocked(starter)
-    starting.exception(timeout=5)
+    assert starting.exception(timeout=5).sqlstate == "SW404"
     while not (answer := db.call("delete_workflow", "etl", 500, after))["is_done"]:
         after = answer["after"]
 
@@ -366,25 +417,6 @@ def test_a_long_transaction_that_starts_runs_is_not_waited_for(sessions):
 
     assert "open for long" in caught.value.diag.message_primary
     assert counts(db)["workflows"] == 2
-
-
-def test_a_start_with_a_key_in_a_long_transaction_is_not_waited_for(sessions):
-    """
-    The last batch gives up too, and is taken up later.
-    """
-    db = sessions.monitor
-    other = db.make_workflow(single("a"), name="other")
-    db.make_workflow(single("a"), name="etl")
-    starter = sessions.open()
-    after = db.call("delete_workflow", "etl")["after"]
-
-    with starter.connection.transaction():
-        starter.start(other, key="k")
-        with db.raises("SW423"):
-            db.call("delete_workflow", "etl", 500, after)
-    delete(db, "etl")
-
-    assert counts(db, ["workflows", "deleted_flows"]) == {"workflows": 1}
 
 
 def test_two_deletions_at_once_are_one(sessions):

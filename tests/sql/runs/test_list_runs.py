@@ -25,7 +25,16 @@ def runs(db):
 def listed(db, runs, **filters):
     """Return the places in *runs* of those that are listed."""
     places = {str(run.id): place for place, run in enumerate(runs)}
-    return [places[row["id"]] for row in db.call("list_runs", **filters)]
+    rest = {key: filters.pop(key) for key in ("before", "limit") if key in filters}
+    return [places[row["id"]] for row in page(db, filters, **rest)["runs"]]
+
+
+def page(db, filters=None, **rest):
+    """Return what list_runs says."""
+    data = {
+        key: str(one) if key == "since" else one for key, one in (filters or {}).items()
+    }
+    return db.call("list_runs", data, **rest)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +62,9 @@ def test_the_last_id_of_a_page_is_the_key_of_the_next(db, runs):
     Pages do not overlap and leave nothing out.
     """
     pages, before = [], None
-    while page := listed(db, runs, before=before, limit=2):
-        pages.append(page)
-        before = runs[page[-1]].id
+    while found := listed(db, runs, before=before, limit=2):
+        pages.append(found)
+        before = runs[found[-1]].id
 
     assert pages == [[4, 3], [2, 1], [0]]
 
@@ -74,7 +83,7 @@ def test_what_a_row_says(db):
     workflow = db.make_workflow(single("a"), name="etl")
     run = db.start(workflow, priority=2, tags=["x"])
 
-    (row,) = db.call("list_runs")
+    (row,) = page(db)["runs"]
 
     assert (row["id"], row["workflow"], row["version"], row["status"]) == (
         str(run.id),

@@ -36,7 +36,7 @@ def test_it_renews_the_lease(db):
 
     reply = db.call("heartbeat", db.worker, [])
 
-    assert reply == {"alive": True, "gone": None, "swept": None}
+    assert reply == {"alive": True, "drain": False, "gone": None, "swept": None}
     assert db.value(beat) > before
 
 
@@ -54,7 +54,22 @@ def test_an_unknown_worker_is_not_alive(db):
     """
     Its row may have been deleted.
     """
-    assert db.call("heartbeat", db.new_id(), [])["alive"] is False
+    reply = db.call("heartbeat", db.new_id(), [])
+
+    assert (reply["alive"], reply["drain"]) == (False, False)
+
+
+def test_a_worker_that_was_asked_to_drain_learns_it(db):
+    """
+    It lives, and its tasks are still its own (R 194).
+    """
+    db.start(db.make_workflow(single("a")))
+    task = db.claim_one()
+    db.call("drain_workers", [db.worker])
+
+    reply = db.call("heartbeat", db.worker, known(task))
+
+    assert reply == {"alive": True, "drain": True, "gone": None, "swept": None}
 
 
 def test_tasks_that_are_still_its_own_are_not_gone(db):

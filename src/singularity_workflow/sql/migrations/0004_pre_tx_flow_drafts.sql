@@ -14,6 +14,7 @@ create table singularity_workflow.flow_drafts (
   name         text not null,
   options      jsonb not null,
   input_schema json,
+  compensation text,                        -- of the version that it is a copy of
   created_at   timestamptz not null default clock_timestamp(),
   constraint flow_drafts_name_key unique (name),
   constraint flow_drafts_name_is_valid
@@ -31,6 +32,7 @@ create table singularity_workflow.flow_draft_steps (
   depends_on    text[] not null,            -- each name once
   over          text,                       -- of a map: the dependency that it maps over
   initial_tasks integer,
+  child_workflow text,                      -- each task is a run of it
   options       jsonb not null,
   created_at    timestamptz not null default clock_timestamp(),
   primary key (draft_id, step_no),

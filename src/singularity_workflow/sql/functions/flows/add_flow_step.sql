@@ -16,7 +16,7 @@ volatile
 set search_path = ''
 as $function$
 declare
-  c_members constant text[] := array['name', 'kind', 'depends_on', 'over', 'initial_tasks', 'options'];
+  c_members constant text[] := array['name', 'kind', 'depends_on', 'over', 'initial_tasks', 'workflow', 'options'];
   v_name text;
   v_kind text;
   v_over text;
@@ -59,7 +59,7 @@ begin
   select p.pointer, p.message, p.hint into v_problem
   from (
     select 1 as place, '/' || m.key as pointer, format('a step has no member %L', m.key) as message,
-           'The members are name, kind, depends_on, over, initial_tasks and options.' as hint
+           'The members are name, kind, depends_on, over, initial_tasks, workflow and options.' as hint
     from jsonb_object_keys(p_step) m (key) where m.key <> all (c_members)
     union all
     select 2, '/name', format('%L is not a valid step name', v_name),
@@ -93,6 +93,15 @@ begin
     select 8, '/initial_tasks', 'initial_tasks must be an integer >= 0', null
     where p_step->>'initial_tasks' is not null and p_step->>'initial_tasks' !~ '^[0-9]{1,9}$'
     union all
+    select 8, '/options/' || o.key, format('%s is an option of map steps', o.key), 'Make it a map step.'
+    from unnest(array['max_concurrency', 'on_error']) o (key)
+    where v_kind <> 'map' and jsonb_typeof(v_options) = 'object' and v_options->>o.key is not null
+    union all
+    select 8, '/workflow', format('%s is not a valid workflow name', p_step->'workflow'), null
+    where p_step->'workflow' <> 'null'
+      and (jsonb_typeof(p_step->'workflow') <> 'string' or p_step->>'workflow' !~ '^[a-zA-Z_][a-zA-Z0-9_]*$'
+           or length(p_step->>'workflow') > 128)
+    union all
     select 9, o.pointer, o.message, null
     from singularity_workflow.check_options(v_options, '/options') o
   ) p
@@ -106,7 +115,8 @@ begin
   select d.draft_id into v_draft_id
   from singularity_workflow.flow_drafts d where d.name = p_flow;
   if v_draft_id is not null then
-    select s.step_no, s.name, s.kind, s.depends_on, s.over, s.initial_tasks into v_known
+    select s.step_no, s.name, s.kind, s.depends_on, s.over, s.initial_tasks, s.child_workflow
+    into v_known
     from singularity_workflow.flow_draft_steps s
     where s.draft_id = v_draft_id and lower(s.name) = lower(v_name);
   else
@@ -118,7 +128,7 @@ begin
                on p.workflow_id = e.workflow_id and p.step_no = e.depends_on_no
              where e.workflow_id = s.workflow_id and e.step_no = s.step_no
              order by p.step_no) as depends_on,
-           o.name as over, s.initial_tasks into v_known
+           o.name as over, s.initial_tasks, s.child_workflow into v_known
     from singularity_workflow.workflow_steps s
     left join singularity_workflow.workflow_steps o
       on o.workflow_id = s.workflow_id and o.step_no = s.over_step_no
@@ -132,7 +142,8 @@ begin
   elsif found and v_known.kind = v_kind
         and v_known.depends_on @> v_depends_on and v_known.depends_on <@ v_depends_on
         and v_known.over is not distinct from v_over
-        and v_known.initial_tasks is not distinct from v_initial_tasks then
+        and v_known.initial_tasks is not distinct from v_initial_tasks
+        and v_known.child_workflow is not distinct from p_step->>'workflow' then
     return jsonb_build_object('step', v_name, 'step_no', v_known.step_no, 'outcome', 'existing');
   elsif found then
     raise exception using errcode = 'SW400', detail = '/depends_on',
@@ -172,8 +183,9 @@ begin
   end if;
 
   insert into singularity_workflow.flow_draft_steps
-    (draft_id, step_no, name, kind, depends_on, over, initial_tasks, options)
-  values (v_draft_id, v_step_no, v_name, v_kind, v_depends_on, v_over, v_initial_tasks, v_options);
+    (draft_id, step_no, name, kind, depends_on, over, initial_tasks, child_workflow, options)
+  values (v_draft_id, v_step_no, v_name, v_kind, v_depends_on, v_over, v_initial_tasks,
+          p_step->>'workflow', v_options);
   return jsonb_build_object('step', v_name, 'step_no', v_step_no, 'outcome', 'added');
 end;
 $function$;

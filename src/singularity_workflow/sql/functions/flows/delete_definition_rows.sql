@@ -1,18 +1,15 @@
 -- singularity_workflow.delete_definition_rows: delete a batch of what no run needs any more.
 --
 -- Called by  delete_workflow, when no run is left
--- Locks      timers (SKIP LOCKED); idempotency_keys, as a table, in the last batch
--- Errors     SW423 the lock was not to be had
+-- Locks      timers (SKIP LOCKED)
+-- Errors     none
 --
--- Edges, steps and draft steps of what was hidden, timers of runs that are gone, and the
--- keys of starts that came too late: these claim their key before they find that there
--- is no version, so who is about to commit one is waited for.
+-- Edges, steps and draft steps of what was hidden, and timers of runs that are gone.
 create or replace function singularity_workflow.delete_definition_rows(p_name text, p_limit integer)
 returns integer                 -- rows deleted; fewer than p_limit: nothing is left
 language plpgsql
 volatile
 set search_path = ''
-set lock_timeout = '1500ms'
 as $function$
 declare
   v_versions integer[] := array(
@@ -61,25 +58,6 @@ begin
       where not exists (
         select from singularity_workflow.runs r where r.run_id = o.run_id)
       limit v_left for update of o skip locked));
-    get diagnostics v_count = row_count;
-    v_left := v_left - v_count;
-  end if;
-
-  if v_left > 0 then
-    begin
-      lock table singularity_workflow.idempotency_keys in share row exclusive mode;
-    exception when lock_not_available then
-      raise exception using errcode = 'SW423',
-        message = format('the last rows of workflow %L cannot be deleted now: a transaction '
-                         'that starts runs has been open for long', p_name),
-        hint = 'Delete it again when that has ended.';
-    end;
-    delete from singularity_workflow.idempotency_keys k
-    where k.workflow_name = p_name and k.key = any (array(
-      select o.key from singularity_workflow.idempotency_keys o
-      where o.workflow_name = p_name and not exists (
-        select from singularity_workflow.runs r where r.run_id = o.run_id)
-      limit v_left));
     get diagnostics v_count = row_count;
     v_left := v_left - v_count;
   end if;

@@ -4,7 +4,7 @@
 -- Locks      messages (SKIP LOCKED); runs in order of run_id, then their tasks in key order
 -- Errors     none
 --
--- From the bottom up, tasks → failures → steps → keys → runs: whatever breaks off in
+-- From the bottom up, tasks → failures → steps → tags and keys → runs: whatever breaks off in
 -- between, the run is there and says what is left. Of an ended run that is being swept
 -- some tasks may still have messages.
 create or replace function singularity_workflow.delete_run_rows(
@@ -68,6 +68,9 @@ begin
   end if;
 
   if v_left > 0 then
+    delete from singularity_workflow.run_tags g
+    using singularity_workflow.runs r
+    where r.run_id = any (p_run_ids[1:v_left]) and g.tag = any (r.tags) and g.run_id = r.run_id;
     delete from singularity_workflow.idempotency_keys k
     using singularity_workflow.runs r
     where r.run_id = any (p_run_ids[1:v_left]) and k.workflow_name = p_name

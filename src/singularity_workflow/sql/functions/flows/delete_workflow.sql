@@ -20,11 +20,9 @@ volatile
 set search_path = ''
 as $function$
 declare
-  c_window constant integer := 20000;   -- runs that one call looks at
   v_limit integer := greatest(p_limit, 1);
   v_versions integer[];
   v_runs uuid[];
-  v_end uuid;
   v_deleted integer;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -45,22 +43,18 @@ begin
 
   if cardinality(v_versions) > 0 then
     v_runs := array(
-      select w.run_id
-      from (select r.run_id, r.workflow_id from singularity_workflow.runs r
-            where r.run_id > p_after order by r.run_id limit c_window) w
-      where w.workflow_id = any (v_versions)
-      limit v_limit);
+      select o.run_id
+      from unnest(v_versions) v (workflow_id)
+      cross join lateral (
+        select r.run_id from singularity_workflow.runs r
+        where r.workflow_id::bigint = v.workflow_id::bigint and r.run_id > p_after
+        order by r.run_id limit v_limit) o
+      order by o.run_id limit v_limit);
     if cardinality(v_runs) > 0 then
       v_deleted := singularity_workflow.delete_run_rows(v_runs, v_limit, p_name);
       return json_build_object(
         'deleted', v_deleted, 'is_done', false,
         'after', case when v_deleted < v_limit then v_runs[cardinality(v_runs)] else p_after end);
-    end if;
-
-    select r.run_id into v_end from singularity_workflow.runs r
-    where r.run_id > p_after order by r.run_id offset c_window - 1 limit 1;
-    if found then
-      return json_build_object('deleted', 0, 'is_done', false, 'after', v_end);
     end if;
   end if;
 

@@ -13,10 +13,11 @@ begin
   return (
     select jsonb_build_object(
       'name', d.name, 'options', d.options, 'input_schema', d.input_schema,
+      'compensation', d.compensation,
       'steps', (
         select coalesce(jsonb_agg(jsonb_build_object(
           'name', s.name, 'kind', s.kind, 'depends_on', s.depends_on, 'over', s.over,
-          'initial_tasks', s.initial_tasks, 'options', s.options) order by s.step_no), '[]')
+          'initial_tasks', s.initial_tasks, 'workflow', s.child_workflow, 'options', s.options) order by s.step_no), '[]')
         from singularity_workflow.flow_draft_steps s where s.draft_id = d.draft_id))
     from singularity_workflow.flow_drafts d where d.draft_id = p_draft_id);
 end;

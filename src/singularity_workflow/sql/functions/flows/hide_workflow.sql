@@ -4,9 +4,9 @@
 -- Locks      runs, as a table, to the end of the transaction: no run begins or changes
 -- Errors     SW404 no such workflow, SW423 it has live runs, or the lock was not to be had
 --
--- A start looks for its version and inserts its run in one statement, which waits for the
--- table first: so a start that was faster is seen here, and one that comes later finds no
--- version. The lock is given up after a moment: while it is waited for, nothing else
+-- A workflow's compensation goes with it. Runs of others that have it as a child count too.
+-- Who inserts a run waits for the table, and then looks whether its version is there: so
+-- one that was faster is seen here, and one that comes later is refused. The lock is given up after a moment: while it is waited for, nothing else
 -- can write runs either.
 create or replace function singularity_workflow.hide_workflow(p_name text)
 returns integer               -- how many versions and drafts there were
@@ -18,7 +18,11 @@ set enable_seqscan = off      -- the open runs have an index
 as $function$
 declare
   v_versions integer[] := array(
-    select w.workflow_id from singularity_workflow.workflows w where w.name = p_name);
+    select w.workflow_id from singularity_workflow.workflows w
+    where w.name = p_name or w.name in (
+      select o.compensation from singularity_workflow.workflows o where o.name = p_name));
+  v_needed_by integer[] := v_versions || array(
+    select s.workflow_id from singularity_workflow.workflow_steps s where s.child_workflow = p_name);
   v_live bigint;
   v_run_id uuid;
   v_hidden integer;
@@ -27,13 +31,13 @@ begin
   for i in 1 .. 2 loop
     select count(*), min(r.run_id::text) into v_live, v_run_id
     from singularity_workflow.runs r
-    where r.status in ('pending', 'started', 'paused') and r.workflow_id = any (v_versions);
+    where r.status in ('pending', 'started', 'paused') and r.workflow_id = any (v_needed_by);
     if v_live > 0 then
       raise exception using errcode = 'SW423',
-        message = format('workflow %L has %s live runs, the oldest is %s', p_name, v_live, v_run_id),
+        message = format('workflow %L is needed by %s live runs, the oldest is %s', p_name, v_live, v_run_id),
         hint = 'Cancel them, or wait until they have ended.';
     end if;
-    exit when i = 2 or cardinality(v_versions) = 0;
+    exit when i = 2 or cardinality(v_needed_by) = 0;
 
     begin
       lock table singularity_workflow.runs in share row exclusive mode;

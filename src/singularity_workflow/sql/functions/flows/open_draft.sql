@@ -13,13 +13,14 @@ declare
   v_workflow_id integer := singularity_workflow.latest_version(p_name);
   v_draft_id bigint;
 begin
-  insert into singularity_workflow.flow_drafts (name, options, input_schema)
-  select w.name, w.options, w.input_schema
+  insert into singularity_workflow.flow_drafts (name, options, input_schema, compensation)
+  select w.name, w.options, w.input_schema, w.compensation
   from singularity_workflow.workflows w where w.workflow_id = v_workflow_id
   returning draft_id into v_draft_id;
 
   insert into singularity_workflow.flow_draft_steps
-    (draft_id, step_no, name, kind, depends_on, over, initial_tasks, options, created_at)
+    (draft_id, step_no, name, kind, depends_on, over, initial_tasks, child_workflow, options,
+     created_at)
   with steps as materialized (
     select w.* from singularity_workflow.workflow_steps w where w.workflow_id = v_workflow_id
   ),
@@ -31,7 +32,7 @@ begin
     group by d.step_no
   )
   select v_draft_id, s.step_no, s.name, s.kind, coalesce(e.names, '{}'), o.name,
-         s.initial_tasks, s.options, s.created_at
+         s.initial_tasks, s.child_workflow, s.options, s.created_at
   from steps s
   left join edges e on e.step_no = s.step_no
   left join steps o on o.step_no = s.over_step_no;

@@ -18,11 +18,11 @@ begin
     select json_build_object(
       'name', d.name, 'workflow_id', v_workflow_id, 'version', v_found->>'version',
       'revision', v_found->>'revision', 'draft', v_found->>'draft', 'options', d.options,
-      'input_schema', d.input_schema, 'created_at', d.created_at,
+      'input_schema', d.input_schema, 'compensation', d.compensation, 'created_at', d.created_at,
       'steps', (
         select coalesce(json_agg(json_build_object(
           'name', s.name, 'kind', s.kind, 'depends_on', s.depends_on, 'over', s.over,
-          'initial_tasks', s.initial_tasks, 'options', s.options,
+          'initial_tasks', s.initial_tasks, 'workflow', s.child_workflow, 'options', s.options,
           'created_at', s.created_at) order by s.step_no), '[]')
         from singularity_workflow.flow_draft_steps s where s.draft_id = d.draft_id))
     into v_flow
@@ -43,15 +43,16 @@ begin
   select json_build_object(
     'name', f.name, 'workflow_id', f.workflow_id, 'version', f.version,
     'revision', v_found->>'revision', 'draft', null, 'options', f.options,
-    'input_schema', f.input_schema, 'created_at', f.created_at,
+    'input_schema', f.input_schema, 'compensation', f.compensation, 'created_at', f.created_at,
     'steps', (
       select json_agg(json_build_object(
-        'name', s.name, 'kind', s.kind, 'depends_on', coalesce(e.names, '[]'), 'over', o.name,
-        'initial_tasks', s.initial_tasks, 'options', s.options,
+        'name', s.name, 'kind', case when s.over_step_no = s.step_no then 'undo' else s.kind end,
+        'depends_on', coalesce(e.names, '[]'), 'over', o.name,
+        'initial_tasks', s.initial_tasks, 'workflow', s.child_workflow, 'options', s.options,
         'created_at', s.created_at) order by s.step_no)
       from steps s
       left join edges e on e.step_no = s.step_no
-      left join steps o on o.step_no = s.over_step_no))
+      left join steps o on o.step_no = s.over_step_no and o.step_no <> s.step_no))
   into v_flow
   from singularity_workflow.workflows f where f.workflow_id = v_workflow_id;
   return v_flow;

@@ -27,18 +27,18 @@ begin
   where d.name = v_name and s.draft_id = d.draft_id;
   delete from singularity_workflow.flow_drafts d where d.name = v_name;
 
-  insert into singularity_workflow.flow_drafts (name, options, input_schema)
+  insert into singularity_workflow.flow_drafts (name, options, input_schema, compensation)
   values (v_name, coalesce(nullif(p_definition->'options', 'null'), '{}'),
-          nullif(p_definition->'input_schema', 'null')::json)
+          nullif(p_definition->'input_schema', 'null')::json, p_definition->>'compensation')
   returning draft_id into v_draft_id;
 
   insert into singularity_workflow.flow_draft_steps
-    (draft_id, step_no, name, kind, depends_on, over, initial_tasks, options)
+    (draft_id, step_no, name, kind, depends_on, over, initial_tasks, child_workflow, options)
   select v_draft_id, s.ordinality - 1, s.value->>'name', coalesce(s.value->>'kind', 'single'),
          n.depends_on,
          coalesce(s.value->>'over', case when s.value->>'kind' = 'map' and cardinality(n.depends_on) = 1
                                       then n.depends_on[1] end),
-         (s.value->>'initial_tasks')::integer, coalesce(nullif(s.value->'options', 'null'), '{}')
+         (s.value->>'initial_tasks')::integer, s.value->>'workflow', coalesce(nullif(s.value->'options', 'null'), '{}')
   from jsonb_array_elements(p_definition->'steps') with ordinality s
   cross join lateral (
     select coalesce(array_agg(d.name order by d.place), '{}') as depends_on

@@ -1,11 +1,12 @@
 -- singularity_workflow.cancel_runs: end runs that nobody wants any more.
 --
--- Called by  Store.cancel_runs, fire_timers (deadlines); public
+-- Called by  Store.cancel_runs, fire_timers (deadlines), follow_parents; public
 -- Locks      runs in order of run_id → step_states → tasks, messages (SKIP LOCKED)
 -- Errors     SW410
 --
 -- Runs that have ended already are passed over. Queued tasks never start; a task that
--- runs is told by its worker's next heartbeat, and what it reports is refused.
+-- runs is told by its worker's next heartbeat, and what it reports is refused. Children
+-- and compensation follow by timers that are due now (runs_ended).
 create or replace function singularity_workflow.cancel_runs(p_run_ids uuid[], p_reason text default null)
 returns uuid[]                -- those that were cancelled by this call
 language plpgsql
@@ -43,6 +44,7 @@ begin
   foreach v_run_id in array v_cancelled loop
     perform singularity_workflow.cancel_tasks(v_run_id, 0::smallint, 32767::smallint, v_now);
   end loop;
+  perform singularity_workflow.runs_ended(v_cancelled);
   return v_cancelled;
 end;
 $function$;

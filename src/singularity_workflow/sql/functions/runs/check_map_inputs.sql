@@ -21,7 +21,9 @@ begin
     on w.workflow_id = r.workflow_id and w.kind = 'map' and w.dependency_count = 0
   cross join lateral (
     select json_array_length(singularity_workflow.map_elements(r.run_id, null, r.input)) as size) e
-  where e.size is null and w.initial_tasks is null or e.size <> w.initial_tasks
+  where (e.size is null and w.initial_tasks is null or e.size <> w.initial_tasks)
+    -- what will be skipped needs no elements
+    and (w.condition is null or singularity_workflow.condition_met(r.run_id, w.step_no))
   limit 1;
 
   if not found then

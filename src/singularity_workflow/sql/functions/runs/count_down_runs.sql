@@ -1,19 +1,19 @@
 -- singularity_workflow.count_down_runs: take ended steps off their runs' count.
 --
--- Called by  start_runs and report_tasks, with the runs locked
--- Locks      runs, already held
+-- Called by  start_runs, report_tasks, open_steps and start_compensation, with the runs
+--            locked
+-- Locks      runs, already held; inserts timers
 -- Errors     none
 create or replace function singularity_workflow.count_down_runs(
-  p_ended singularity_workflow.step_key[],
-  p_now   timestamptz
+  p_ended           singularity_workflow.step_key[],
+  p_now             timestamptz,
+  out p_completed   uuid[],     -- the runs that have no step left
+  out p_has_parents boolean     -- of some of them: timers that are due now
 )
-returns uuid[]                -- the runs that completed
 language plpgsql
 volatile
 set search_path = ''
 as $function$
-declare
-  v_completed uuid[];
 begin
   with ended as (
     select e.run_id, count(*)::int as steps from unnest(p_ended) e group by e.run_id
@@ -29,10 +29,14 @@ begin
       where o.run_id = e.run_id and o.status in ('started', 'paused')
       offset 0) x
     where r.ctid = x.ctid
-    returning r.run_id, r.status
+    returning r.run_id, r.status, r.parent_run_id
   )
-  select array_agg(c.run_id) into v_completed from counted c where c.status = 'completed';
-  return v_completed;
+  select array_agg(c.run_id), coalesce(bool_or(c.parent_run_id is not null), false)
+  into p_completed, p_has_parents
+  from counted c where c.status = 'completed';
+  if p_has_parents then
+    perform singularity_workflow.runs_ended(p_completed);
+  end if;
 end;
 $function$;
 

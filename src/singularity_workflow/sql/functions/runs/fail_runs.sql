@@ -1,7 +1,7 @@
--- singularity_workflow.fail_runs: end runs because a task of theirs failed for good.
+-- singularity_workflow.fail_runs: end runs because a step of theirs failed for good.
 --
--- Called by  miss_tasks, with the runs locked
--- Locks      runs (held) → step_states
+-- Called by  miss_tasks, and advance_steps for unmet conditions, with the runs locked
+-- Locks      runs (held) → step_states; inserts timers
 -- Errors     none
 --
 -- The failing step is failed, others that had started are cancelled; a step that never
@@ -25,10 +25,10 @@ declare
   v_runs uuid[];
 begin
   with failed as materialized (
-    select distinct on (f.run_id) f.run_id, f.step_no, f.task_index, w.name, t.failures,
+    select distinct on (f.run_id) f.run_id, f.step_no, f.task_index, w.name, coalesce(t.failures, 0) as failures,
            singularity_workflow.outcome_error(f.outcome, f.output, f.error) as error
     from unnest(p_failed) f
-    join singularity_workflow.tasks t
+    left join singularity_workflow.tasks t
       on t.run_id = f.run_id and t.step_no = f.step_no and t.task_index = f.task_index
     join singularity_workflow.runs r on r.run_id = f.run_id
     join singularity_workflow.workflow_steps w
@@ -49,9 +49,11 @@ begin
         ended_at = p_now,
         error = case when f.step_no = s.step_no then f.error end
     from failed f
-    where s.run_id = f.run_id and s.status = 'started'
+    where s.run_id = f.run_id
+      and (s.status = 'started' or s.step_no = f.step_no and s.status = 'created')
   )
   select coalesce(array_agg(e.run_id), '{}') into v_runs from ended e;
+  perform singularity_workflow.runs_ended(v_runs);
   return v_runs;
 end;
 $function$;

@@ -1,6 +1,6 @@
 -- singularity_workflow.new_run_id: a version 7 uuid.
 --
--- Called by  start_run, for callers that bring no id
+-- Called by  start_run, for callers that bring no id; start_compensation
 -- Locks      none
 -- Errors     none
 --

@@ -17,7 +17,11 @@ begin
     'priority', r.priority, 'tags', r.tags, 'idempotency_key', r.idempotency_key,
     'reason', r.reason, 'error', r.error, 'owner', r.owner,
     'created_at', r.created_at, 'started_at', r.started_at, 'ended_at', r.ended_at,
-    'deadline_at', r.deadline_at,
+    'deadline_at', r.deadline_at, 'paused_at', r.paused_at, 'metadata', r.metadata,
+    'parent_id', r.parent_run_id, 'origin_id', r.origin_run_id, 'origin_kind', r.origin_kind,
+    'compensation_id', (
+      select c.run_id from singularity_workflow.runs c
+      where c.origin_run_id = r.run_id and c.origin_kind = 'compensation' limit 1),
     'steps', s.steps, 'total_steps', s.total, 'completed_steps', s.completed,
     'skipped_steps', s.skipped, 'failed_steps', s.failed,
     'total_tasks', t.total, 'completed_tasks', t.completed, 'failed_tasks', t.failed,
@@ -30,7 +34,8 @@ begin
            count(*) filter (where c.status = 'skipped') as skipped,
            count(*) filter (where c.status = 'failed') as failed,
            json_agg(json_build_object(
-             'name', w.name, 'kind', w.kind, 'status', c.status,
+             'name', w.name, 'status', c.status, 'workflow', w.child_workflow,
+             'kind', case when w.over_step_no = w.step_no then 'undo' else w.kind end,
              'remaining_deps', c.remaining_deps, 'initial_tasks', c.initial_tasks,
              'remaining_tasks', c.remaining_tasks, 'skip_reason', c.skip_reason, 'error', c.error,
              'created_at', c.created_at, 'started_at', c.started_at, 'ended_at', c.ended_at) order by w.step_no) as steps

@@ -1,13 +1,13 @@
 -- singularity_workflow.start_runs: begin runs, all of them or none.
 --
--- Called by  Store.start_runs, start_run; public
+-- Called by  Store.start_runs, start_run, call_children; public
 -- Locks      idempotency keys in order of key; otherwise only its new rows
 -- Errors     SW401 input without the elements of a root map, SW402 key used with another
 --            input, SW403 run id that is not a version 7 uuid, SW404 unknown workflow, SW410
 --
 -- Each request is an object: id, workflow_id or workflow (by name: the latest version
 -- registered), input, and if wanted priority, serial, max_attempts, timeout (seconds),
--- tags, key. An id that exists already is that run: a repeated request changes nothing.
+-- tags, metadata, key; of a child run parent_run_id and the like, and its order_key. An id that exists already is that run: a repeated request changes nothing.
 -- With p_owner the runs are local to that worker, and its first tasks are handed over
 -- in the same commit.
 create or replace function singularity_workflow.start_runs(
@@ -31,13 +31,18 @@ declare
   v_has_keys boolean;
   v_bad text;
   v_unknown text;
+  v_size integer;
   v_new uuid[];
   v_has_root_maps boolean;
   v_has_deadlines boolean;
+  v_has_tags boolean;
+  v_has_news boolean := false;          -- for parents and compensations
   v_ready singularity_workflow.ready_step[];
   v_empty singularity_workflow.step_key[];
+  v_conditional singularity_workflow.step_key[];
   v_serial uuid[];
   v_advanced record;
+  v_counted record;
   v_tasks record;
   v_turns record;
   v_handed singularity_workflow.task_key[];
@@ -58,8 +63,8 @@ begin
          (array_agg(coalesce(r.id::text, 'null'))
             filter (where r.id is null or substr(r.id::text, 15, 1) <> '7'))[1],
          min(coalesce(r.workflow, r.asked::text, 'null')) filter (where r.workflow_id is null),
-         bool_or(r.has_root_maps)
-  into v_has_keys, v_bad, v_unknown, v_has_root_maps
+         bool_or(r.has_root_maps), count(*)
+  into v_has_keys, v_bad, v_unknown, v_has_root_maps, v_size
   from requests r;
 
   if v_bad is not null then
@@ -83,34 +88,56 @@ begin
     select x.id, w.workflow_id, w.step_count, x.input, coalesce(x.priority, (w.options->>'priority')::int, 0) as priority,
            coalesce(x.serial, false) as serial, x.max_attempts,
            v_now + coalesce(x.timeout, (w.options->>'deadline')::float8) * interval '1 second' as deadline_at,
-           coalesce(x.tags, '{}') as tags, x.key
+           coalesce(x.tags, '{}') as tags, x.key, x.metadata, x.order_key,
+           x.parent_run_id, x.parent_step_no, x.parent_task_index, x.parent_attempt
     from json_to_recordset(p_requests) x (
       id uuid, workflow_id int, workflow text, input json, priority int, serial boolean,
-      max_attempts int, timeout float8, tags text[], key text)
+      max_attempts int, timeout float8, tags text[], key text, metadata json, order_key bigint,
+      parent_run_id uuid, parent_step_no smallint, parent_task_index int, parent_attempt int)
     join singularity_workflow.workflows w
       on w.workflow_id = coalesce(x.workflow_id, singularity_workflow.latest_version(x.workflow))
   ),
   new_runs as (
     insert into singularity_workflow.runs (
       run_id, workflow_id, status, remaining_steps, order_key, priority, owner, serial,
-      max_attempts, deadline_at, tags, idempotency_key, input, created_at, started_at)
+      max_attempts, deadline_at, tags, idempotency_key, input, created_at, started_at, metadata,
+      parent_run_id, parent_step_no, parent_task_index, parent_attempt)
     select r.id, r.workflow_id, 'started',
            r.step_count,
-           floor(extract(epoch from v_now) * 1000)::bigint - r.priority * 600000::bigint, r.priority,
-           p_owner, r.serial, r.max_attempts, r.deadline_at, r.tags, r.key, r.input, v_now, v_now
+           coalesce(r.order_key, floor(extract(epoch from v_now) * 1000)::bigint - r.priority * 600000::bigint),
+           r.priority,
+           p_owner, r.serial, r.max_attempts, r.deadline_at, r.tags, r.key, r.input, v_now, v_now, r.metadata,
+           r.parent_run_id, r.parent_step_no, r.parent_task_index, r.parent_attempt
     from requests r
     order by r.id
     on conflict (run_id) do nothing
-    returning run_id, deadline_at
+    returning run_id, deadline_at, tags
   ),
   deadlines as (
     insert into singularity_workflow.timers (kind, run_id, due_at)
     select 'deadline', n.run_id, singularity_workflow.now() + (n.deadline_at - v_now)
     from new_runs n where n.deadline_at is not null
   )
-  select coalesce(array_agg(n.run_id), '{}'), coalesce(bool_or(n.deadline_at is not null), false)
-  into v_new, v_has_deadlines
+  select coalesce(array_agg(n.run_id), '{}'), coalesce(bool_or(n.deadline_at is not null), false),
+         coalesce(bool_or(n.tags <> '{}'), false)
+  into v_new, v_has_deadlines, v_has_tags
   from new_runs n;
+
+  if cardinality(v_new) < v_size and exists (
+       select from json_to_recordset(p_requests) x (id uuid)
+       where not exists (select from singularity_workflow.runs r where r.run_id = x.id)) then
+    raise exception using errcode = 'SW404',
+      message = 'a workflow was deleted while a run of it was being started';
+  end if;
+
+  if v_has_tags then
+    insert into singularity_workflow.run_tags (tag, run_id)
+    select distinct t.tag, r.run_id
+    from unnest(v_new) n (run_id)
+    cross join lateral (
+      select r.run_id, r.tags from singularity_workflow.runs r where r.run_id = n.run_id offset 0) r
+    cross join unnest(r.tags) t (tag);
+  end if;
 
   if v_has_root_maps then
     perform singularity_workflow.check_map_inputs(v_new);
@@ -118,14 +145,14 @@ begin
 
   with sized as materialized (
     select r.run_id, w.step_no, w.dependency_count, w.kind, w.start_delay,
-           case when w.dependency_count > 0 then null
+           case when w.dependency_count > 0 or w.condition is not null then null
                 when w.kind = 'single' then 1
                 else coalesce(json_array_length(singularity_workflow.map_elements(r.run_id, null, r.input)),
                               w.initial_tasks) end as size,
            coalesce('local:' || p_owner::text, w.queue) as queue,
            r.order_key - w.priority * 600000::bigint as k, r.serial,
            case when w.start_delay is not null then 'delay' when r.serial then 'limit' end as wait_reason,
-           w.queue_timeout
+           w.queue_timeout, w.dependency_count = 0 and w.condition is not null as is_conditional
     from unnest(v_new) n (run_id)
     cross join lateral (
       select r.run_id, r.workflow_id, r.order_key, r.serial,
@@ -133,7 +160,7 @@ begin
       from singularity_workflow.runs r where r.run_id = n.run_id offset 0) r
     cross join lateral (
       select w.step_no, w.dependency_count, w.kind, w.start_delay, w.initial_tasks, w.queue, w.priority,
-             w.queue_timeout
+             w.queue_timeout, w.condition
       from singularity_workflow.workflow_steps w where w.workflow_id = r.workflow_id offset 0) w
   ),
   new_states as (
@@ -150,14 +177,22 @@ begin
                              s.start_delay, s.queue_timeout)::singularity_workflow.ready_step
                             order by s.k, s.run_id, s.step_no) filter (where s.size > 0), '{}'),
          array_agg((s.run_id, s.step_no)::singularity_workflow.step_key) filter (where s.size = 0),
-         array_agg(distinct s.run_id) filter (where s.serial)
-  into v_ready, v_empty, v_serial
-  from sized s where s.size is not null;
+         array_agg(distinct s.run_id) filter (where s.serial),
+         array_agg((s.run_id, s.step_no)::singularity_workflow.step_key) filter (where s.is_conditional)
+  into v_ready, v_empty, v_serial, v_conditional
+  from sized s where s.size is not null or s.is_conditional;
 
-  if v_empty is not null then
-    v_advanced := singularity_workflow.advance_steps(v_empty, v_now);
+  if v_empty is not null or v_conditional is not null then
+    v_advanced := singularity_workflow.advance_steps(
+      coalesce(v_empty, '{}'), v_now, coalesce(v_conditional, '{}'));
     v_ready := v_ready || v_advanced.p_started;
-    v_ended := singularity_workflow.count_down_runs(v_empty || v_advanced.p_completed, v_now);
+    v_counted := singularity_workflow.count_down_runs(v_empty || v_advanced.p_completed, v_now);
+    v_ended := v_counted.p_completed;
+    v_has_news := v_counted.p_has_parents or v_advanced.p_failed_runs is not null;
+    if v_advanced.p_failed_runs is not null then
+      v_ended := v_ended || v_advanced.p_failed_runs;
+      v_ready := array(select s from unnest(v_ready) s where s.run_id <> all (v_advanced.p_failed_runs));
+    end if;
   end if;
 
   v_tasks := singularity_workflow.create_tasks(
@@ -186,7 +221,7 @@ begin
               then singularity_workflow.task_reply(v_handed, v_new) end,
     'ended', case when cardinality(v_ended) > 0
                then singularity_workflow.ended_reply(v_ended, v_ended) end,
-    'timers', case when v_tasks.p_has_timer or v_has_deadlines
+    'timers', case when v_tasks.p_has_timer or v_has_deadlines or v_has_news
                 then singularity_workflow.next_timer_in() end);
 end;
 $function$;

@@ -9,13 +9,26 @@ language plpgsql
 stable
 set search_path = ''
 as $function$
+declare
+  v_collects boolean;
 begin
+  select w.on_error = 'collect' into v_collects
+  from singularity_workflow.runs r
+  join singularity_workflow.workflow_steps w
+    on w.workflow_id = r.workflow_id and w.step_no = p_step_no
+  where r.run_id = p_run_id;
+
   return (
-    select coalesce(json_agg(t.output order by t.task_index), '[]')
+    select coalesce(json_agg(
+             case t.status when 'completed' then t.output
+               else json_build_object('error', json_build_object(
+                 'type', t.error->'type', 'message', t.error->'message')) end
+             order by t.task_index), '[]')
     from singularity_workflow.tasks t
-    where t.run_id = p_run_id and t.step_no = p_step_no and t.status = 'completed');
+    where t.run_id = p_run_id and t.step_no = p_step_no
+      and (t.status = 'completed' or v_collects and t.status = 'failed'));
 end;
 $function$;
 
 comment on function singularity_workflow.map_output(uuid, smallint) is
-  'The array of a map step''s outputs; skipped elements are left out.';
+  'The array of a map step''s outputs; skipped elements are left out, collected errors in place.';

@@ -31,7 +31,7 @@ begin
     join singularity_workflow.runs r on r.run_id = f.run_id
     join singularity_workflow.workflow_steps w
       on w.workflow_id = r.workflow_id and w.step_no = f.step_no
-    where w.on_failure <> 'fail' and f.outcome <> 'violation'
+    where w.on_failure <> 'fail' and f.outcome = 'failed'
     order by f.run_id, f.step_no, f.task_index
   loop
     v_skipped := singularity_workflow.skip_steps(

@@ -1,6 +1,6 @@
 -- singularity_workflow.skip_steps: skip steps, and if asked whatever depends on them.
 --
--- Called by  skip_tasks, skip_failed_steps
+-- Called by  skip_tasks, skip_failed_steps, advance_steps
 -- Locks      step_states of runs that the caller holds
 -- Errors     none
 --

@@ -1,11 +1,12 @@
 -- singularity_workflow.cancel_tasks: cancel the open tasks of a run, a thousand at a time.
 --
--- Called by  miss_tasks, cancel_runs, fire_timers (the rest of a sweep)
+-- Called by  miss_tasks, cancel_runs, advance_steps, fire_timers (the rest of a sweep)
 -- Locks      messages (SKIP LOCKED), tasks in key order
 -- Errors     none
 --
 -- A message that a claim holds just now is left to it: the claim will find its task
--- cancelled and drop it. What is more than a thousand goes on from a timer due now.
+-- cancelled and drop it. What is more than a thousand goes on from a timer due now, and
+-- so does the cancellation of the child runs that the tasks waited for.
 create or replace function singularity_workflow.cancel_tasks(
   p_run_id     uuid,
   p_first_step smallint,
@@ -28,9 +29,10 @@ declare
   v_last_step smallint;
   v_last_task integer;
   v_count integer;
+  v_has_children boolean;
 begin
   with open_tasks as (
-    select t.run_id, t.step_no, t.task_index, t.msg_id
+    select t.run_id, t.step_no, t.task_index, t.msg_id, t.wait_reason
     from singularity_workflow.tasks t
     where t.run_id = p_run_id and t.step_no <= p_last_step
       and (t.step_no, t.task_index) >= (p_first_step, p_first_task)
@@ -47,8 +49,9 @@ begin
     returning t.step_no, t.task_index
   )
   select array_agg(o.msg_id), count(*), max(o.step_no),
-         (array_agg(o.task_index order by o.step_no desc, o.task_index desc))[1]
-  into v_messages, v_count, v_last_step, v_last_task
+         (array_agg(o.task_index order by o.step_no desc, o.task_index desc))[1],
+         bool_or(o.wait_reason = 'child')
+  into v_messages, v_count, v_last_step, v_last_task, v_has_children
   from open_tasks o;
 
   delete from pgmq.q_swf_tasks q
@@ -56,6 +59,10 @@ begin
     select m.ctid from pgmq.q_swf_tasks m where m.msg_id = any (v_messages)
     for update skip locked));
 
+  if v_has_children then
+    insert into singularity_workflow.timers (kind, run_id, due_at)
+    values ('children', p_run_id, singularity_workflow.now());
+  end if;
   if v_count = 1000 then
     insert into singularity_workflow.timers (kind, run_id, step_no, task_index, due_at)
     values ('sweep', p_run_id, v_last_step, v_last_task, singularity_workflow.now());

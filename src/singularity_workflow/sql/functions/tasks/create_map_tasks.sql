@@ -1,12 +1,13 @@
 -- singularity_workflow.create_map_tasks: one task for each element of map steps.
 --
--- Called by  create_tasks for the first chunk, fire_timers for the others
+-- Called by  create_tasks for the first chunk, fan_out for the others
 -- Locks      none but its new rows
 -- Errors     none
 --
 -- A chunk is at most a thousand tasks, or a twentieth of a large map and never more
 -- than ten thousand: a fan-out of a hundred thousand in one transaction would hold
--- the run for more than a second. The next chunk is a timer that is due now.
+-- the run for more than a second. The next chunk is a timer that is due now. Of a map
+-- with max_concurrency the tasks beyond its window wait (release_windows).
 create or replace function singularity_workflow.create_map_tasks(
   p_steps         singularity_workflow.ready_step[],
   p_from          integer,            -- the first element of this chunk
@@ -34,23 +35,31 @@ begin
                 and s.k <= coalesce(p_max_key, s.k) as is_served,
            singularity_workflow.map_elements(s.run_id, w.over_step_no, r.input) as elements,
            case when s.wait_reason = 'delay' then s.size
-             else least(s.size, p_from + least(10000, greatest(1000, s.size / 20))) end as until
+             else least(s.size, p_from + least(10000, greatest(1000, s.size / 20))) end as until,
+           -- a serial run has a narrower window than any
+           w.max_concurrency is not null and s.wait_reason is distinct from 'limit' as has_window,
+           -- elements behind it wait; a delayed step opens its window when it is due
+           case when w.max_concurrency is null or s.wait_reason in ('limit', 'delay') then null
+                when p_from > 0 then 0 else w.max_concurrency end as width
     from unnest(p_steps) s
     cross join lateral (
       select r.workflow_id, r.input from singularity_workflow.runs r
       where r.run_id = s.run_id offset 0) r
     cross join lateral (
-      select w.over_step_no from singularity_workflow.workflow_steps w
+      select w.over_step_no, w.max_concurrency from singularity_workflow.workflow_steps w
       where w.workflow_id = r.workflow_id and w.step_no = s.step_no offset 0) w
   ),
   elements as (
     select s.run_id, s.step_no, (e.place - 1)::int as task_index, e.value as item,
-           s.queue, s.k, s.wait_reason, s.is_served, s.queue_timeout
+           s.queue, s.k, case when e.place > s.width then 'map_window' else s.wait_reason end as wait_reason,
+           s.is_served and (e.place > s.width) is not true as is_served, s.queue_timeout
     from steps s
     cross join lateral json_array_elements(s.elements) with ordinality e (value, place)
     where e.place > p_from and e.place <= s.until
     union all
-    select s.run_id, s.step_no, g.i, to_json(g.i), s.queue, s.k, s.wait_reason, s.is_served, s.queue_timeout
+    select s.run_id, s.step_no, g.i, to_json(g.i), s.queue, s.k,
+           case when g.i >= s.width then 'map_window' else s.wait_reason end,
+           s.is_served and (g.i >= s.width) is not true, s.queue_timeout
     from steps s cross join lateral generate_series(p_from, s.until - 1) g (i)
     where s.elements is null
   ),
@@ -89,9 +98,12 @@ begin
     from planned p where p.msg_id is not null and p.queue_timeout is not null
   ),
   windows as (
-    update singularity_workflow.step_states s set next_task = 0
+    update singularity_workflow.step_states s
+    set next_task = case when t.width is null then 0 else least(t.width, t.until) end,
+        window_used = case when not t.has_window then null when t.width is null then 0
+                           else least(t.width, t.until) end
     from steps t
-    where p_from = 0 and t.wait_reason in ('limit', 'delay')
+    where p_from = 0 and (t.wait_reason in ('limit', 'delay') or t.has_window)
       and s.run_id = t.run_id and s.step_no = t.step_no
   ),
   new_timers as (

@@ -1,6 +1,6 @@
 -- singularity_workflow.create_tasks: give steps that started their tasks.
 --
--- Called by  start_runs and report_tasks, with the runs locked
+-- Called by  start_runs, report_tasks and open_steps, with the runs locked
 -- Locks      none but its new rows
 -- Errors     none
 --

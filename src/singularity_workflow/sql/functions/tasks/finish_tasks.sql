@@ -10,7 +10,8 @@ create or replace function singularity_workflow.finish_tasks(
   p_done         singularity_workflow.task_outcome[],
   p_now          timestamptz,
   out p_ended    singularity_workflow.step_key[],
-  out p_leads_on boolean            -- some ended step has dependents
+  out p_leads_on boolean,           -- some ended step has dependents
+  out p_windows  singularity_workflow.step_key[]    -- maps that have room for more tasks
 )
 language plpgsql
 volatile
@@ -43,6 +44,7 @@ begin
     set remaining_tasks = s.remaining_tasks - d.tasks,
         status = case when s.remaining_tasks = d.tasks then 'completed' else s.status end,
         ended_at = case when s.remaining_tasks = d.tasks then p_now end,
+        window_used = s.window_used - d.tasks,
         output = case when s.remaining_tasks > d.tasks then null
                       when d.kind = 'single' then d.output
                       else singularity_workflow.map_output(s.run_id, s.step_no) end
@@ -52,12 +54,15 @@ begin
       where c.run_id = d.run_id and c.step_no = d.step_no and c.status = 'started'
       offset 0) x
     where s.ctid = x.ctid
-    returning s.run_id, s.step_no, s.status, d.leads_on
+    returning s.run_id, s.step_no, s.status, d.leads_on, s.window_used
   )
-  select coalesce(array_agg((c.run_id, c.step_no)::singularity_workflow.step_key), '{}'),
-         coalesce(bool_or(c.leads_on), false)
-  into p_ended, p_leads_on
-  from counted c where c.status = 'completed';
+  select coalesce(array_agg((c.run_id, c.step_no)::singularity_workflow.step_key)
+                  filter (where c.status = 'completed'), '{}'),
+         coalesce(bool_or(c.leads_on and c.status = 'completed'), false),
+         array_agg((c.run_id, c.step_no)::singularity_workflow.step_key)
+           filter (where c.window_used is not null and c.status <> 'completed')
+  into p_ended, p_leads_on, p_windows
+  from counted c;
 end;
 $function$;
 

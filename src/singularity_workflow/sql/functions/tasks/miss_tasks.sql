@@ -7,14 +7,18 @@
 --
 -- A failure with attempts left waits for its retry timer. The last one ends the step
 -- by its on_failure: fail ends the run; skip and skip_cascade skip the step, and with
--- the latter whatever depends on it. A violation (an output that the step's maps cannot
+-- the latter whatever depends on it. An element of a map with on_error collect or skip
+-- ends alone, and the map goes on. A violation (an output that the step's maps cannot
 -- take) always fails the run: to go on would be to guess. A task that was skipped by
--- its handler skips a single step; of a map it leaves its element out.
+-- its handler skips a single step; of a map it leaves its element out. So does one
+-- whose predicate did not hold (unmet), unless on_unmet says that the run fails.
 create or replace function singularity_workflow.miss_tasks(
   p_missed          singularity_workflow.task_outcome[],
   p_now             timestamptz,
   out p_skipped     singularity_workflow.step_key[],   -- steps that ended, the run goes on
-  out p_failed_runs uuid[]
+  out p_failed_runs uuid[],
+  out p_windows     singularity_workflow.step_key[],   -- maps that have room for more tasks
+  out p_announced   bigint                             -- of child runs that were started
 )
 language plpgsql
 volatile
@@ -29,11 +33,16 @@ declare
   v_final singularity_workflow.task_outcome[];
   v_skips singularity_workflow.task_outcome[];
   v_failing singularity_workflow.task_outcome[];
+  v_skipped record;
   v_open record;
 begin
   if exists (select from unnest(p_missed) m where m.outcome = 'unserved') then
     perform singularity_workflow.wait_unserved(p_missed, p_now);
     p_missed := array(select m from unnest(p_missed) m where m.outcome <> 'unserved');
+  end if;
+  if exists (select from unnest(p_missed) m where m.outcome = 'called') then
+    p_announced := singularity_workflow.call_children(p_missed, p_now);
+    p_missed := array(select m from unnest(p_missed) m where m.outcome <> 'called');
   end if;
 
   insert into singularity_workflow.task_failures
@@ -50,6 +59,8 @@ begin
     select m as outcome, m.run_id, m.step_no, m.task_index, m.attempt,
            t.failures + 1 as failures,
            singularity_workflow.outcome_error(m.outcome, m.output, m.error) as error,
+           m.outcome = 'skipped' or m.outcome = 'unmet' and w.on_unmet <> 'fail' as is_skipped,
+           m.outcome = 'failed' and m.kind = 'map' and w.on_error <> 'fail' as is_tolerated,
            m.outcome = 'failed' and not coalesce(m.is_final, false)
              and t.failures + 1 < (p.policy->>'max_attempts')::int as is_retried,
            coalesce(m.retry_after * interval '1 second',
@@ -65,10 +76,9 @@ begin
   ),
   updated as (
     update singularity_workflow.tasks t
-    set status = case when j.is_retried then 'waiting'
-                      when (j.outcome).outcome = 'skipped' then 'skipped' else 'failed' end,
+    set status = case when j.is_retried then 'waiting' when j.is_skipped then 'skipped' else 'failed' end,
         wait_reason = case when j.is_retried then 'retry' end,
-        failures = case when (j.outcome).outcome = 'skipped' then t.failures else j.failures end,
+        failures = case when j.is_skipped then t.failures else j.failures end,
         error = j.error,
         ended_at = case when not j.is_retried then p_now end
     from judged j
@@ -85,14 +95,18 @@ begin
     from (select distinct j.run_id from judged j where j.is_retried) j
     where r.run_id = j.run_id and r.serial
   )
-  select array_agg(j.outcome) filter (where not j.is_retried and (j.outcome).outcome <> 'skipped'),
-         array_agg(j.outcome) filter (where (j.outcome).outcome = 'skipped')
+  select array_agg(j.outcome) filter (
+           where not j.is_retried and not j.is_skipped and not j.is_tolerated),
+         array_agg(j.outcome) filter (
+           where not j.is_retried and (j.is_skipped or j.is_tolerated))
   into v_final, v_skips
   from judged j;
 
   p_skipped := '{}';
   if v_skips is not null then
-    p_skipped := singularity_workflow.skip_tasks(v_skips, p_now);
+    v_skipped := singularity_workflow.skip_tasks(v_skips, p_now);
+    p_skipped := v_skipped.p_ended;
+    p_windows := v_skipped.p_windows;
   end if;
 
   if v_final is not null then
@@ -103,7 +117,7 @@ begin
     join singularity_workflow.runs r on r.run_id = f.run_id
     join singularity_workflow.workflow_steps w
       on w.workflow_id = r.workflow_id and w.step_no = f.step_no
-    where f.outcome = 'violation' or w.on_failure = 'fail';
+    where f.outcome <> 'failed' or w.on_failure = 'fail';
   end if;
 
   p_failed_runs := '{}';

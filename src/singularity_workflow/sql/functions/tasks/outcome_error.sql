@@ -21,6 +21,8 @@ begin
                         case json_typeof(p_output)
                           when 'array' then format('an array of %s', json_array_length(p_output))
                           else coalesce(json_typeof(p_output), 'missing') end))
+    when p_outcome = 'unmet' then json_build_object(
+      'type', 'condition_unmet', 'message', 'the condition of the step is not met')
     else coalesce(p_error, json_build_object('type', p_outcome, 'message', '')) end;
 end;
 $function$;

@@ -1,7 +1,7 @@
 -- singularity_workflow.queue_tasks: give tasks a message.
 --
--- Called by  fire_timers, release_tasks, heartbeat, adopt_runs and reap_workers, with the
---            runs locked
+-- Called by  wake_tasks, unpark_tasks, release_windows, release_tasks, heartbeat,
+--            adopt_runs and reap_workers, with the runs locked
 -- Locks      tasks of those runs, in key order
 -- Errors     none
 create or replace function singularity_workflow.queue_tasks(

@@ -1,6 +1,7 @@
 -- singularity_workflow.release_serial: give the turn to the next task of serial runs.
 --
--- Called by  start_runs, report_tasks and fire_timers, with the runs locked
+-- Called by  start_runs, report_tasks, fire_timers, resume_runs and open_steps, with the
+--            runs locked
 -- Locks      tasks of the same runs
 -- Errors     none
 --

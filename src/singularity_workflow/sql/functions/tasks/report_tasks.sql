@@ -6,7 +6,7 @@
 -- Errors     SW410; data errors of an output, which the caller isolates by halving
 --
 -- Each item is an object: run, step, task, attempt, outcome (completed, failed,
--- skipped) and output, error, final, after. What the item says holds only if the task
+-- skipped, unserved, unmet, called) and output, error, final, after. What the item says holds only if the task
 -- is started with that very attempt: a late or repeated report comes back as refused
 -- and changes nothing. A run that another transaction holds comes back as deferred.
 --
@@ -56,8 +56,10 @@ declare
   v_tasks record;
   v_turns record;
   v_claimed record;
+  v_counted record;
   v_head bigint;
   v_last bigint;
+  v_windows singularity_workflow.step_key[];
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
@@ -115,7 +117,7 @@ begin
   end if;
 
   if v_done is not null then
-    select f.p_ended, f.p_leads_on into v_ended, v_leads_on
+    select f.p_ended, f.p_leads_on, f.p_windows into v_ended, v_leads_on, v_windows
     from singularity_workflow.finish_tasks(v_done, v_now) f;
   end if;
 
@@ -129,21 +131,29 @@ begin
         select e from unnest(v_ended) e where e.run_id <> all (v_missing.p_failed_runs));
     end if;
     v_ended_runs := v_missing.p_failed_runs;
+    v_windows := v_windows || v_missing.p_windows;
+    v_announced := v_missing.p_announced;
     v_has_timer := true;
   end if;
 
   if v_leads_on then
-    v_advanced := singularity_workflow.advance_steps(v_ended, v_now);
+    v_advanced := singularity_workflow.advance_steps(v_ended, v_now, '{}');
     v_ended := v_ended || v_advanced.p_completed;
+    if v_advanced.p_failed_runs is not null then
+      v_ended_runs := v_ended_runs || v_advanced.p_failed_runs;
+      v_has_timer := true;
+    end if;
     v_tasks := singularity_workflow.create_tasks(
       v_advanced.p_started, p_worker_id, p_slots, p_queues, p_max_key, v_now);
     v_handed := v_tasks.p_handed;
-    v_announced := v_tasks.p_announced;
+    v_announced := least(v_announced, v_tasks.p_announced);
     v_has_timer := v_has_timer or v_tasks.p_has_timer;
   end if;
 
   if cardinality(v_ended) > 0 then
-    v_ended_runs := v_ended_runs || singularity_workflow.count_down_runs(v_ended, v_now);
+    v_counted := singularity_workflow.count_down_runs(v_ended, v_now);
+    v_ended_runs := v_ended_runs || v_counted.p_completed;
+    v_has_timer := v_has_timer or v_counted.p_has_parents;
   end if;
 
   if v_serial is not null then
@@ -151,6 +161,11 @@ begin
       v_serial, p_worker_id, p_slots - cardinality(v_handed), p_queues, p_max_key, v_now);
     v_handed := v_handed || v_turns.p_handed;
     v_announced := least(v_announced, v_turns.p_announced);
+  end if;
+
+  if v_windows is not null then
+    v_announced := least(v_announced, singularity_workflow.release_windows(v_windows, v_now));
+    p_claim := true;     -- what has just been let go may be for this worker
   end if;
 
   if p_claim and p_slots > cardinality(v_handed) then

@@ -23,17 +23,21 @@ set enable_mergejoin = off
 set jit = off
 as $function$
 declare
+  c_children constant integer := 100;   -- runs that one transaction holds for their parents
   v_now timestamptz := clock_timestamp();
   v_moment timestamptz := singularity_workflow.now();  -- once: the index can be searched by it
   v_due bigint[];
+  v_parents uuid[];
   v_locked uuid[];
   v_timer record;
-  v_tasks singularity_workflow.task_key[];
+  v_woken record;
   v_serial uuid[];
+  v_windows singularity_workflow.step_key[];
   v_announced bigint;
   v_overdue json;
-  v_chunk record;
-  v_cancelled uuid[] := '{}';
+  v_settled json;
+  v_part record;
+  v_ended uuid[] := '{}';
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
@@ -45,8 +49,9 @@ begin
     return json_build_object('fired', 0, 'next', 0.05);
   end if;
 
-  select array_agg(t.timer_id) into v_due
-  from (select t.timer_id from singularity_workflow.timers t
+  select array_agg(t.timer_id), array_agg(distinct t.run_id) filter (where t.kind = 'children')
+  into v_due, v_parents
+  from (select t.timer_id, t.run_id, t.kind from singularity_workflow.timers t
         where t.due_at <= v_moment
           and (t.kind <> 'queue_timeout' or p_worker_id is not null)
         order by t.due_at limit p_limit for update skip locked) t;
@@ -55,57 +60,29 @@ begin
     return json_build_object('fired', 0, 'next', singularity_workflow.next_timer_in());
   end if;
 
+  -- all runs in one go and in order: parents and children of different timers may meet
   v_locked := singularity_workflow.lock_runs(
-    array(select distinct t.run_id from singularity_workflow.timers t where t.timer_id = any (v_due)), false);
+    array(select t.run_id from singularity_workflow.timers t
+          where t.timer_id = any (v_due) and t.kind not in ('children', 'compensate')
+          union
+          select c.run_id from singularity_workflow.children_to_follow(v_parents, c_children) c), false);
 
-  -- retries, and tasks whose start was delayed: a thousand of a map at a time
-  with due as (
-    select t.* from singularity_workflow.timers t
-    join singularity_workflow.runs r on r.run_id = t.run_id
-    where t.timer_id = any (v_due) and t.run_id = any (v_locked)
-      and t.kind in ('retry', 'delay', 'unserved') and r.status in ('started', 'paused')
-  ),
-  ready as (
-    select k.run_id, k.step_no, k.task_index, d.kind
-    from due d
-    join singularity_workflow.tasks k
-      on k.run_id = d.run_id and k.step_no = d.step_no
-     and k.task_index >= d.task_index
-     and k.task_index < d.task_index + case d.kind when 'delay' then 1000 else 1 end
-    where k.status = 'waiting' and k.wait_reason = d.kind
-      and (d.attempt is null or d.attempt = k.attempt)
-  ),
-  turns as (
-    -- in a serial run a delayed task waits for its turn next; a retry has it already
-    update singularity_workflow.tasks k
-    set wait_reason = case when r.serial and e.kind = 'delay' then 'limit' else 'paused' end
-    from ready e join singularity_workflow.runs r on r.run_id = e.run_id
-    where (r.serial and e.kind = 'delay' or r.status = 'paused')
-      and k.run_id = e.run_id and k.step_no = e.step_no and k.task_index = e.task_index
-  ),
-  more as (
-    insert into singularity_workflow.timers (kind, run_id, step_no, task_index, due_at)
-    select 'delay', d.run_id, d.step_no, d.task_index + 1000, d.due_at
-    from due d
-    join singularity_workflow.step_states s on s.run_id = d.run_id and s.step_no = d.step_no
-    where d.kind = 'delay' and s.initial_tasks > d.task_index + 1000
-  )
-  select array_agg((e.run_id, e.step_no, e.task_index)::singularity_workflow.task_key)
-           filter (where r.status = 'started' and not (r.serial and e.kind = 'delay')),
-         array_agg(distinct e.run_id) filter (where r.serial and e.kind = 'delay')
-  into v_tasks, v_serial
-  from ready e join singularity_workflow.runs r on r.run_id = e.run_id;
-
-  v_announced := singularity_workflow.queue_tasks(v_tasks, 0, v_now);
+  v_woken := singularity_workflow.wake_tasks(v_due, v_locked, v_now);
+  v_announced := v_woken.p_announced;
+  v_serial := v_woken.p_serial;
+  v_windows := v_woken.p_windows;
   v_overdue := singularity_workflow.take_overdue(v_due, v_locked, p_worker_id, v_now);
+  v_settled := singularity_workflow.settle_children(v_due, v_locked);
+  v_announced := least(v_announced, (v_settled->>'announced')::bigint);
 
   -- in key order of the tasks: a deadline cancels the first, a sweep those behind them
   for v_timer in
-    select t.kind, t.run_id, t.step_no, t.task_index, r.status, r.serial
+    select t.kind, t.run_id, t.step_no, t.task_index, r.status, r.serial,
+           coalesce(t.attempt, 0) = r.pauses as is_current
     from singularity_workflow.timers t
     join singularity_workflow.runs r on r.run_id = t.run_id
     where t.timer_id = any (v_due) and t.run_id = any (v_locked)
-      and t.kind in ('fan_out', 'sweep', 'deadline')
+      and t.kind in ('fan_out', 'sweep', 'deadline', 'resume')
     order by t.run_id, t.kind, t.step_no, t.task_index
   loop
     if v_timer.kind = 'sweep' then
@@ -113,43 +90,61 @@ begin
         v_timer.run_id, v_timer.step_no,
         case when v_timer.status in ('started', 'paused') then v_timer.step_no else 32767 end::smallint,
         v_now, v_timer.task_index);
-    elsif v_timer.status in ('started', 'paused') and v_timer.kind = 'deadline' then
-      v_cancelled := v_cancelled || singularity_workflow.cancel_runs(array[v_timer.run_id], 'deadline');
+    elsif v_timer.kind = 'deadline' then
+      -- that of a paused run stands still: its resumption sets another
+      if v_timer.status = 'started' and v_timer.is_current then
+        v_ended := v_ended || singularity_workflow.cancel_runs(array[v_timer.run_id], 'deadline');
+      end if;
+    elsif v_timer.kind = 'resume' then
+      if v_timer.status = 'started' then
+        v_announced := least(v_announced, singularity_workflow.unpark_tasks(
+          v_timer.run_id, v_timer.step_no, v_timer.task_index, v_now));
+      end if;
     elsif v_timer.status in ('started', 'paused') then
-      v_chunk := singularity_workflow.create_map_tasks(
-        array(
-          select (r.run_id, s.step_no, 'map', s.initial_tasks,
-                  coalesce('local:' || r.owner::text, w.queue),
-                  r.order_key - w.priority * 600000::bigint,
-                  case when r.status = 'paused' then 'paused' when r.serial then 'limit' end,
-                  null, w.queue_timeout)::singularity_workflow.ready_step
-          from singularity_workflow.runs r
-          join singularity_workflow.step_states s
-            on s.run_id = r.run_id and s.step_no = v_timer.step_no and s.status = 'started'
-          join singularity_workflow.workflow_steps w
-            on w.workflow_id = r.workflow_id and w.step_no = s.step_no
-          where r.run_id = v_timer.run_id),
-        v_timer.task_index, null, 0, '{}', null, v_now);
-      v_announced := least(v_announced, v_chunk.p_announced);
+      v_announced := least(v_announced, singularity_workflow.fan_out(
+        v_timer.run_id, v_timer.step_no, v_timer.task_index, v_now));
+      v_windows := v_windows || (v_timer.run_id, v_timer.step_no)::singularity_workflow.step_key;
       if v_timer.serial then
         v_serial := v_serial || v_timer.run_id;
       end if;
     end if;
   end loop;
 
-  if v_serial is not null then
-    v_chunk := singularity_workflow.release_serial(v_serial, null, 0, '{}', null, v_now);
-    v_announced := least(v_announced, v_chunk.p_announced);
+  if v_windows is not null then
+    v_announced := least(v_announced, singularity_workflow.release_windows(v_windows, v_now));
   end if;
+  if v_serial is not null then
+    v_part := singularity_workflow.release_serial(v_serial, null, 0, '{}', null, v_now);
+    v_announced := least(v_announced, v_part.p_announced);
+  end if;
+  if v_parents is not null then
+    v_part := singularity_workflow.follow_parents(v_parents, v_locked);
+    v_ended := v_ended || v_part.p_ended;
+    v_announced := least(v_announced, v_part.p_announced);
+  end if;
+
+  for v_timer in
+    select t.run_id from singularity_workflow.timers t
+    where t.timer_id = any (v_due) and t.kind = 'compensate' order by t.run_id
+  loop
+    v_part := singularity_workflow.start_compensation(v_timer.run_id, v_now);
+    v_announced := least(v_announced, v_part.p_announced);
+    v_ended := v_ended || v_part.p_ended;
+  end loop;
 
   delete from singularity_workflow.timers t
   where t.timer_id = any (v_due)
-    and (t.run_id = any (v_locked)
+    and (t.run_id = any (v_locked) or t.kind in ('children', 'compensate')
          or not exists (select from singularity_workflow.runs r where r.run_id = t.run_id));
 
   return json_build_object(
     'fired', cardinality(v_due),
-    'ended', singularity_workflow.ended_reply(v_cancelled, '{}'),
+    'ended', (
+      select json_agg(e.value)
+      from (select json_array_elements(singularity_workflow.ended_reply(v_ended, '{}')) as value
+            union all
+            select json_array_elements(v_settled->'ended')
+            where json_typeof(v_settled->'ended') = 'array') e),
     'announced', v_announced,
     'overdue', v_overdue,
     'next', singularity_workflow.next_timer_in());
@@ -157,4 +152,4 @@ end;
 $function$;
 
 comment on function singularity_workflow.fire_timers(integer, uuid) is
-  'Fire the timers that are due: retries, delays, fan-outs, deadlines, sweeps.';
+  'Fire the timers that are due: retries, delays, fan-outs, deadlines, what runs owe each other.';

@@ -1,7 +1,7 @@
 -- singularity_workflow.next_timer_in: how long until the next timer is due.
 --
--- Called by  start_runs, claim_tasks, report_tasks and fire_timers, to tell a worker when
---            to come back
+-- Called by  start_runs, claim_tasks, report_tasks, fire_timers, resume_runs and copy_run, to
+--            tell a worker when to come back
 -- Locks      none
 -- Errors     none
 create or replace function singularity_workflow.next_timer_in()

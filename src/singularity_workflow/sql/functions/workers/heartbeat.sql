@@ -4,8 +4,8 @@
 -- Locks      its own row; with p_sweep runs (SKIP LOCKED) → tasks
 -- Errors     none
 --
--- The reply names the tasks that are no longer the worker's: their runs have ended, or
--- somebody else has them. With p_sweep (after a lost connection, and now and then) its
+-- The reply says whether the worker was asked to drain (drain_workers), and names the
+-- tasks that are no longer its own: their runs have ended, or somebody else has them. With p_sweep (after a lost connection, and now and then) its
 -- tasks that were started more than ten seconds ago and are not listed go back to the
 -- queue: an old backend may have committed a hand-over whose reply nobody received.
 create or replace function singularity_workflow.heartbeat(
@@ -13,7 +13,7 @@ create or replace function singularity_workflow.heartbeat(
   p_known     json,             -- [[run, step, task, attempt], …]
   p_sweep     boolean default false
 )
-returns json                    -- {alive, gone: [[run, step, task, attempt], …], swept}
+returns json                    -- {alive, drain, gone: [[run, step, task, attempt], …], swept}
 language plpgsql
 volatile
 set search_path = ''
@@ -25,12 +25,14 @@ set jit = off
 as $function$
 declare
   v_alive boolean;
+  v_drain boolean;
   v_gone json;
   v_tasks singularity_workflow.task_key[];
   v_locked uuid[];
 begin
   update singularity_workflow.workers w set heartbeat_at = clock_timestamp()
-  where w.worker_id = p_worker_id and w.stopped_at is null and w.lost_at is null;
+  where w.worker_id = p_worker_id and w.stopped_at is null and w.lost_at is null
+  returning w.draining_at is not null into v_drain;
   v_alive := found;
 
   select json_agg(k.value) into v_gone
@@ -66,9 +68,11 @@ begin
     perform singularity_workflow.queue_tasks(v_tasks, 0, clock_timestamp());
   end if;
 
-  return json_build_object('alive', v_alive, 'gone', v_gone, 'swept', cardinality(v_tasks));
+  return json_build_object(
+    'alive', v_alive, 'drain', coalesce(v_drain, false), 'gone', v_gone,
+    'swept', cardinality(v_tasks));
 end;
 $function$;
 
 comment on function singularity_workflow.heartbeat(uuid, json, boolean) is
-  'Renew a worker''s lease; learn which of its tasks are its own no longer.';
+  'Renew a worker''s lease; learn which tasks are its own no longer, and whether to drain.';

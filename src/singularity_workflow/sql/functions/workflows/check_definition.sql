@@ -58,7 +58,8 @@ begin
     from steps s group by lower(s.name) having count(*) > 1
     union all
     select s.no, format('/steps/%s/kind', s.no), format('%L is not a kind of step', s.kind)
-    from steps s where s.kind not in ('single', 'map')
+    from steps s
+    where s.kind not in ('single', 'map') and (s.kind <> 'undo' or not p_definition ? 'undoes')
     union all
     select e.no, format('/steps/%s/depends_on/%s', e.no, e.at),
            format('step %L depends on %s', e.name,
@@ -82,6 +83,16 @@ begin
     select s.no, format('/steps/%s/initial_tasks', s.no), 'initial_tasks must be an integer >= 0'
     from steps s
     where s.step->>'initial_tasks' is not null and s.step->>'initial_tasks' !~ '^[0-9]{1,9}$'
+    union all
+    select s.no, format('/steps/%s/workflow', s.no), format('%s is not a valid workflow name', s.step->'workflow')
+    from steps s
+    where s.step->'workflow' <> 'null'
+      and (jsonb_typeof(s.step->'workflow') <> 'string' or s.step->>'workflow' !~ c_name
+           or length(s.step->>'workflow') > 128)
+    union all
+    select s.no, format('/steps/%s/options/%s', s.no, o.key), format('%s is an option of map steps', o.key)
+    from steps s cross join unnest(array['max_concurrency', 'on_error']) o (key)
+    where s.kind <> 'map' and s.step->'options'->>o.key is not null
     union all
     select s.no, format('/steps/%s/depends_on', s.no), 'depends_on must be an array of names'
     from steps s

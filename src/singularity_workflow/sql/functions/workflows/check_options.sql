@@ -39,6 +39,7 @@ as $function$
       ('timeout', 0, 3153600000, false, true),
       ('queue_timeout', 0, 3153600000, false, true),
       ('max_lost', 1, 2147483647, true, false),
+      ('max_concurrency', 1, 2147483647, true, false),
       ('deadline', 0, 3153600000, false, true)
   )
   select p_pointer, 'options must be an object'
@@ -54,9 +55,15 @@ as $function$
   select m.pointer, format('%s = %s is not possible', m.key, m.value)
   from members m
   where m.key in ('on_failure', 'on_unmet') and m.value not in ('"fail"', '"skip"', '"skip_cascade"')
+     or m.key = 'on_error' and m.value not in ('"fail"', '"collect"', '"skip"')
      or m.key = 'retry' and jsonb_typeof(m.value) <> 'object'
      or m.key = 'retry.jitter' and jsonb_typeof(m.value) <> 'boolean'
      or m.key in ('when', 'when_not') and jsonb_typeof(m.value) not in ('object', 'string')
+  union all
+  select m.pointer, format('%s = %s is no SQL/JSON path', m.key, m.value)
+  from members m
+  where m.key in ('when', 'when_not') and jsonb_typeof(m.value) = 'string'
+    and singularity_workflow.path_to_find(m.value #>> '{}') is null
   union all
   select m.pointer, format('%s is not a valid queue name', m.value)
   from members m

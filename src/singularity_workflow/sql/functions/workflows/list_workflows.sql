@@ -16,7 +16,9 @@ begin
       'created_at', f.created_at, 'options', f.options, 'input_schema', f.input_schema,
       'steps', (
         select json_agg(json_build_object(
-          'step_no', w.step_no, 'name', w.name, 'kind', w.kind, 'initial_tasks', w.initial_tasks,
+          'step_no', w.step_no, 'name', w.name, 'initial_tasks', w.initial_tasks,
+          'kind', case when w.over_step_no = w.step_no then 'undo' else w.kind end,
+          'workflow', w.child_workflow,
           'over', (select o.name from singularity_workflow.workflow_steps o
                    where o.workflow_id = w.workflow_id and o.step_no = w.over_step_no),
           'depends_on', coalesce((

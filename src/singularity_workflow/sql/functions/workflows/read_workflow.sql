@@ -14,11 +14,13 @@ declare
 begin
   select json_build_object(
     'name', f.name, 'options', f.options, 'input_schema', f.input_schema,
+    'compensation', f.compensation,
     'steps', (
       select json_agg(json_build_object(
-        'name', w.name, 'kind', w.kind, 'initial_tasks', w.initial_tasks,
+        'name', w.name, 'initial_tasks', w.initial_tasks, 'workflow', w.child_workflow,
+        'kind', case when w.over_step_no = w.step_no then 'undo' else w.kind end,
         'over', (select o.name from singularity_workflow.workflow_steps o
-                 where o.workflow_id = w.workflow_id and o.step_no = w.over_step_no),
+                 where o.workflow_id = w.workflow_id and o.step_no = w.over_step_no and o.step_no <> w.step_no),
         'depends_on', coalesce((
           select json_agg(p.name order by p.step_no)
           from singularity_workflow.workflow_step_dependencies d

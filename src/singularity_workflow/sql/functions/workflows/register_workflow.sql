@@ -47,25 +47,27 @@ begin
   v_version := left(encode(sha256(convert_to(v_shape::text, 'UTF8')), 'hex'), 16);
   v_hash := md5(jsonb_build_array(v_options, p_definition->'input_schema', (
     select jsonb_agg(s.value->'options' order by s.ordinality)
-    from jsonb_array_elements(p_definition->'steps') with ordinality s))::text);
+    from jsonb_array_elements(p_definition->'steps') with ordinality s))::text
+    || coalesce(p_definition->>'compensation', ''));
 
   select w.* into v_workflow
   from singularity_workflow.workflows w where w.name = v_name and w.version = v_version;
 
   if not found then
     insert into singularity_workflow.workflows
-      (name, version, shape, options, input_schema, step_count, has_root_maps, options_seen)
+      (name, version, shape, options, input_schema, step_count, has_root_maps, options_seen, compensation)
     values (v_name, v_version, v_shape, v_options,
             nullif(p_definition->'input_schema', 'null')::json,
             jsonb_array_length(v_shape),
-            v_shape @? '$[*] ? (@.kind == "map" && !exists(@.depends_on))', array[v_hash])
+            v_shape @? '$[*] ? (@.kind == "map" && !exists(@.depends_on))', array[v_hash],
+            p_definition->>'compensation')
     returning * into v_workflow;
     perform singularity_workflow.store_steps(v_workflow.workflow_id, p_definition);
     v_outcome := 'compiled';
   elsif v_hash <> v_workflow.options_seen[cardinality(v_workflow.options_seen)]
         and (p_force or v_hash <> all (v_workflow.options_seen)) then
     update singularity_workflow.workflows w
-    set options = v_options,
+    set options = v_options, compensation = p_definition->>'compensation',
         input_schema = nullif(p_definition->'input_schema', 'null')::json,
         options_seen = array_remove(w.options_seen, v_hash) || v_hash
     where w.workflow_id = v_workflow.workflow_id;

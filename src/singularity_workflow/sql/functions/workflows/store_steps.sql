@@ -18,11 +18,12 @@ as $function$
 begin
   insert into singularity_workflow.workflow_steps as w (
     workflow_id, step_no, name, kind, over_step_no, initial_tasks, dependency_count,
-    dependent_count, feeds_map, queue, priority, start_delay, queue_timeout, on_failure, options)
+    dependent_count, feeds_map, queue, priority, start_delay, queue_timeout, on_failure,
+    condition, on_unmet, child_workflow, max_concurrency, on_error, options)
   with steps as materialized (
     select (s.ordinality - 1)::smallint as no, s.value->>'name' as name,
            coalesce(s.value->>'kind', 'single') as kind, s.value->>'over' as over,
-           (s.value->>'initial_tasks')::int as initial_tasks,
+           (s.value->>'initial_tasks')::int as initial_tasks, s.value->>'workflow' as child_workflow,
            coalesce(nullif(s.value->'options', 'null'), '{}') as options,
            case jsonb_typeof(s.value->'depends_on')
              when 'array' then s.value->'depends_on' else '[]' end as depends_on
@@ -44,7 +45,9 @@ begin
     from steps s left join steps o on o.name = s.over left join parents p on p.no = s.no
     where s.kind = 'map'
   )
-  select p_workflow_id, s.no, s.name, s.kind, m.over_no, s.initial_tasks,
+  -- an undo step maps over what its run keeps for it, which is found under its own number
+  select p_workflow_id, s.no, s.name, case s.kind when 'undo' then 'map' else s.kind end,
+         case s.kind when 'undo' then s.no else m.over_no end, s.initial_tasks,
          coalesce(p.size, 0), coalesce(c.size, 0),
          s.no in (select f.over_no from mapped f where f.over_no is not null),
          lower(coalesce(s.options->>'queue', p_definition->'options'->>'queue', 'default')),
@@ -53,15 +56,23 @@ begin
          coalesce(s.options->>'queue_timeout', p_definition->'options'->>'queue_timeout')::float8
            * interval '1 second',
          coalesce(s.options->>'on_failure', p_definition->'options'->>'on_failure', 'fail'),
+         nullif(case when n."when" is null then '{}' else jsonb_build_object('when', n."when") end
+                || case when n.when_not is null then '{}' else jsonb_build_object('when_not', n.when_not) end, '{}'),
+         coalesce(s.options->>'on_unmet', p_definition->'options'->>'on_unmet', 'skip'),
+         s.child_workflow, (s.options->>'max_concurrency')::int,
+         coalesce(s.options->>'on_error', 'fail'),
          s.options
   from steps s
   left join mapped m on m.no = s.no
   left join parents p on p.no = s.no
   left join children c on c.no = s.no
+  cross join lateral (
+    select singularity_workflow.condition_to_find(s.options->'when') as "when",
+           singularity_workflow.condition_to_find(s.options->'when_not') as when_not) n
   on conflict (workflow_id, step_no) do update
   set queue = excluded.queue, priority = excluded.priority,
       start_delay = excluded.start_delay, queue_timeout = excluded.queue_timeout,
-      options = excluded.options
+      max_concurrency = excluded.max_concurrency, options = excluded.options
   where w.options is distinct from excluded.options or w.queue <> excluded.queue
      or w.queue_timeout is distinct from excluded.queue_timeout;
 

@@ -44,6 +44,8 @@ as $function$
       'initial_tasks', s.step->'initial_tasks',
       'when', s.options->'when',
       'when_not', s.options->'when_not',
+      'workflow', s.step->'workflow',
+      'on_error', nullif(s.options->'on_error', '"fail"'),
       'on_unmet', coalesce(s.options->>'on_unmet', p_definition->'options'->>'on_unmet', 'skip'),
       'on_failure', coalesce(s.options->>'on_failure', p_definition->'options'->>'on_failure', 'fail')
     )) f

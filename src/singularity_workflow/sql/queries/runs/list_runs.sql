@@ -1,2 +1,1 @@
-select singularity_workflow.list_runs(
-  %(statuses)s::text[], %(workflow)s::text, %(tags)s::text[], %(since)s::timestamptz, %(before)s::uuid, %(limit)s::integer);
+select singularity_workflow.list_runs(%(filter)s::jsonb, %(before)s::uuid, %(limit)s::integer);

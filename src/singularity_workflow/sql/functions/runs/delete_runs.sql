@@ -1,0 +1,88 @@
+-- singularity_workflow.delete_runs: remove runs that have ended, a part at a time.
+--
+-- Called by  Store.delete_runs; public
+-- Locks      the runs (SKIP LOCKED), then their rows
+-- Errors     SW409 a run has not ended, SW410
+--
+-- At most p_limit rows a call, so that no transaction is long: tasks first, then steps,
+-- the run itself last. Until a run is gone, a further call goes on with it.
+create or replace function singularity_workflow.delete_runs(
+  p_run_ids uuid[],
+  p_limit   integer default 500
+)
+returns json                  -- {deleted: [run id, …], has_more}
+language plpgsql
+volatile
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+  v_run_id uuid;
+  v_open record;
+  v_left integer := p_limit;
+  v_rows integer;
+  v_deleted uuid[] := '{}';
+  v_locked uuid[];
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform singularity_workflow.refuse_isolation();
+  end if;
+  v_locked := singularity_workflow.lock_runs(p_run_ids, false);
+
+  select r.run_id, r.status into v_open
+  from singularity_workflow.runs r
+  where r.run_id = any (p_run_ids) and r.status in ('pending', 'started', 'paused')
+  order by r.run_id limit 1;
+  if found then
+    raise exception using errcode = 'SW409', detail = v_open.status,
+      message = format('run %s cannot be deleted: it is %s', v_open.run_id, v_open.status),
+      hint = 'Cancel it first.';
+  end if;
+
+  foreach v_run_id in array v_locked loop
+    with gone as (
+      delete from singularity_workflow.tasks t
+      where t.ctid = any (array(
+        select o.ctid from singularity_workflow.tasks o where o.run_id = v_run_id limit v_left))
+      returning t.run_id, t.step_no, t.task_index, t.msg_id
+    ),
+    failures as (
+      delete from singularity_workflow.task_failures f
+      using gone g
+      where f.run_id = g.run_id and f.step_no = g.step_no and f.task_index = g.task_index
+    )
+    select count(*) into v_rows from gone;
+    v_left := v_left - v_rows;
+    exit when v_left <= 0;
+
+    delete from singularity_workflow.step_states s
+    where s.ctid = any (array(
+      select o.ctid from singularity_workflow.step_states o where o.run_id = v_run_id limit v_left));
+    get diagnostics v_rows = row_count;
+    v_left := v_left - v_rows;
+    exit when v_left <= 0;
+
+    delete from singularity_workflow.run_tags g
+    using singularity_workflow.runs r
+    where r.run_id = v_run_id and g.tag = any (r.tags) and g.run_id = v_run_id;
+    delete from singularity_workflow.idempotency_keys k
+    using singularity_workflow.runs r
+    join singularity_workflow.workflows w on w.workflow_id = r.workflow_id
+    where r.run_id = v_run_id and k.workflow_name = w.name and k.key = r.idempotency_key
+      and k.run_id = v_run_id;
+    delete from singularity_workflow.runs r where r.run_id = v_run_id;
+    v_deleted := v_deleted || v_run_id;
+    v_left := v_left - 1;
+    exit when v_left <= 0;
+  end loop;
+
+  return json_build_object(
+    'deleted', to_json(v_deleted),
+    'has_more', exists (
+      select from singularity_workflow.runs r where r.run_id = any (p_run_ids)));
+end;
+$function$;
+
+comment on function singularity_workflow.delete_runs(uuid[], integer) is
+  'Delete ended runs with all their rows, in bounded parts.';

@@ -1,0 +1,53 @@
+-- singularity_workflow.condition_met: may a step run?
+--
+-- Called by  advance_steps, for ready steps that have a condition; check_map_inputs
+-- Locks      none
+-- Errors     none
+--
+-- A root step's condition sees the run's input; another one's an object of `run_input`
+-- and the output of each completed dependency under its name. An object is a pattern
+-- that must be contained, a string an SQL/JSON path. Both `when` and `when_not` must
+-- hold. A path that fails on the data holds nothing: paths are evaluated silently.
+create or replace function singularity_workflow.condition_met(p_run_id uuid, p_step_no smallint)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $function$
+declare
+  v_step record;
+  v_seen jsonb;
+begin
+  select w.condition, w.dependency_count, r.workflow_id, r.input into v_step
+  from singularity_workflow.runs r
+  join singularity_workflow.workflow_steps w
+    on w.workflow_id = r.workflow_id and w.step_no = p_step_no
+  where r.run_id = p_run_id;
+
+  v_seen := coalesce(v_step.input, 'null')::jsonb;
+  if v_step.dependency_count > 0 then
+    select jsonb_build_object('run_input', v_seen)
+           || coalesce(jsonb_object_agg(w.name, s.output::jsonb), '{}')
+    into v_seen
+    from singularity_workflow.workflow_step_dependencies d
+    join singularity_workflow.step_states s
+      on s.run_id = p_run_id and s.step_no = d.depends_on_no and s.status = 'completed'
+    join singularity_workflow.workflow_steps w
+      on w.workflow_id = d.workflow_id and w.step_no = d.depends_on_no
+    where d.workflow_id = v_step.workflow_id and d.step_no = p_step_no;
+  end if;
+
+  return (not v_step.condition ? 'when'
+          or singularity_workflow.holds(v_step.condition->'when', v_seen))
+     and (not v_step.condition ? 'when_not'
+          or not singularity_workflow.holds(v_step.condition->'when_not', v_seen));
+end;
+$function$;
+
+comment on function singularity_workflow.condition_met(uuid, smallint) is
+  'Whether the step''s when and when_not hold for what the run knows now.';

@@ -1,0 +1,36 @@
+-- singularity_workflow.open_steps: let runs begin whose steps have been written.
+--
+-- Called by  copy_run, start_compensation, with runs that nobody else knows yet
+-- Locks      none but those runs' rows
+-- Errors     none
+create or replace function singularity_workflow.open_steps(
+  p_run_id        uuid,
+  p_ended         singularity_workflow.step_key[],   -- that count down their dependents
+  p_roots         singularity_workflow.step_key[],   -- that wait for nothing
+  p_now           timestamptz,
+  out p_announced bigint,
+  out p_ended_run uuid[]                             -- the run, if that was all
+)
+language plpgsql
+volatile
+set search_path = ''
+as $function$
+declare
+  v_advanced record;
+  v_counted record;
+  v_tasks record;
+  v_turns record;
+begin
+  v_advanced := singularity_workflow.advance_steps(p_ended, p_now, p_roots);
+  v_tasks := singularity_workflow.create_tasks(
+    v_advanced.p_started, null, 0, '{}', null, p_now);
+  v_turns := singularity_workflow.release_serial(array[p_run_id], null, 0, '{}', null, p_now);
+  p_announced := least(v_tasks.p_announced, v_turns.p_announced);
+  v_counted := singularity_workflow.count_down_runs(v_advanced.p_completed, p_now);
+  p_ended_run := coalesce(v_advanced.p_failed_runs, '{}') || coalesce(v_counted.p_completed, '{}');
+end;
+$function$;
+
+comment on function singularity_workflow.open_steps(
+  uuid, singularity_workflow.step_key[], singularity_workflow.step_key[], timestamptz) is
+  'Start the steps of a new run that wait for nothing more.';

@@ -1,0 +1,60 @@
+-- singularity_workflow.call_children: start the child runs that tasks ask for.
+--
+-- Called by  miss_tasks, with the runs locked
+-- Locks      tasks of those runs; otherwise only new rows
+-- Errors     SW401, SW404 of start_runs, which the caller isolates by halving
+--
+-- The worker of a workflow step only says which run it wants: `called`, with an output
+-- of {run, workflow or workflow_id, input}. The task then waits, for nobody's slot, and
+-- the end of the child goes on with it (fire_timers). Parent and child change in one
+-- commit here, which is safe: nobody else can hold a run that does not exist yet.
+create or replace function singularity_workflow.call_children(
+  p_missed singularity_workflow.task_outcome[],
+  p_now    timestamptz
+)
+returns bigint                -- the smallest key announced
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $function$
+declare
+  v_group record;
+  v_reply json;
+  v_announced bigint;
+begin
+  update singularity_workflow.tasks t set status = 'waiting', wait_reason = 'child'
+  from (select m.* from unnest(p_missed) m where m.outcome = 'called'
+        order by m.run_id, m.step_no, m.task_index) m
+  where t.run_id = m.run_id and t.step_no = m.step_no and t.task_index = m.task_index;
+
+  update singularity_workflow.runs r set busy = true
+  where r.serial and r.run_id in (select m.run_id from unnest(p_missed) m where m.outcome = 'called');
+
+  for v_group in
+    -- the functions of a local run are here, and so are its children's
+    select r.owner, json_agg(json_build_object(
+             'id', m.output->'run', 'workflow_id', m.output->'workflow_id',
+             'workflow', m.output->'workflow', 'input', m.output->'input',
+             'priority', r.priority, 'order_key', r.order_key,
+             'parent_run_id', m.run_id, 'parent_step_no', m.step_no,
+             'parent_task_index', m.task_index, 'parent_attempt', m.attempt)) as requests
+    from unnest(p_missed) m
+    join singularity_workflow.runs r on r.run_id = m.run_id
+    where m.outcome = 'called'
+    group by r.owner
+  loop
+    v_reply := singularity_workflow.start_runs(v_group.requests, v_group.owner);
+    v_announced := least(v_announced, (v_reply->>'announced')::bigint);
+  end loop;
+  return v_announced;
+end;
+$function$;
+
+comment on function singularity_workflow.call_children(
+  singularity_workflow.task_outcome[], timestamptz) is
+  'Start child runs; the tasks that asked for them wait.';

@@ -1,0 +1,1 @@
+select singularity_workflow.resume_runs(%(run_ids)s::uuid[]);

@@ -1,0 +1,1 @@
+select singularity_workflow.drain_workers(%(worker_ids)s::uuid[]);
