@@ -21,7 +21,7 @@ Every error that the library raises, and nothing else.
     │   ├── WorkerLost            a task's worker died too often
     │   └── StateTransitionError  not possible in the run's status         SW409
     ├── WorkflowNotFound          no such workflow is registered           SW404
-    ├── WorkflowInUse             a workflow with live runs is kept        SW423
+    ├── WorkflowInUse             live runs need what was to be deleted    SW423
     ├── InvalidInput              a run's or step's input does not fit     SW401
     ├── InvalidOutput             a step's output does not fit
     ├── ConflictError             the same key, another request            SW402
@@ -270,7 +270,7 @@ class WorkflowNotFound(SingularityError, LookupError):
 
 
 class WorkflowInUse(SingularityError):
-    """A workflow cannot be deleted: it has runs that have not ended."""
+    """A workflow cannot be deleted: live runs need it."""
 
     sqlstate = "SW423"
 
