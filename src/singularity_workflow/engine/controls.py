@@ -4,6 +4,7 @@ What can be done with runs that exist: see, pause, resume, cancel, repeat, delet
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -243,13 +244,19 @@ class RunControls:
         return found
 
     async def retry_failed_workflows(self, runs: RunFilter) -> list[RunHandle]:
-        """Retry all failed and cancelled runs that match; return the new runs."""
+        """
+        Retry all failed and cancelled runs that match; return the new runs.
+
+        What cannot be retried now, because its compensation is under way or somebody
+        has deleted it meanwhile, is passed over.
+        """
         possible = (RunStatus.FAILED, RunStatus.CANCELLED)
-        return [
-            await self._repeat(run_id, None)
-            async for ids in self._matching(runs, possible)
-            for run_id in ids
-        ]
+        handles: list[RunHandle] = []
+        async for ids in self._matching(runs, possible):
+            for run_id in ids:
+                with contextlib.suppress(StateTransitionError, RunNotFound):
+                    handles.append(await self._repeat(run_id, None))
+        return handles
 
     async def delete_runs(self, runs: RunFilter) -> list[UUID]:
         """Delete all runs that match and have ended; return those that were."""

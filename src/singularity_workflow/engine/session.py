@@ -57,11 +57,11 @@ class Session:
         self._settings = settings
         self.store: Store = database.store
         self.catalog = Catalog(self.store, self._settings.resources)
-        self.waiters = Waiters(self.store)
+        self.hub = Hub(self.store)
+        self.waiters = Waiters(self.store, lambda: self.hub.is_listening)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
         self.binder = Binder(self.store, self.registry)
         self.notifier = Notifier(self.store)
-        self.hub = Hub(self.store)
         self.hub.subscribe(
             on_ended=self._on_ended_elsewhere, on_gap=self.waiters.ask_for_all
         )
@@ -152,9 +152,13 @@ class Session:
             assert self._worker is not None
             owner = self._worker.worker_id
             self.waiters.track([str(new_id)])
-        reply = await self.store.copy_run(
-            run_id, new_id, from_step=from_step, owner=owner, notify=owner is None
-        )
+        try:
+            reply = await self.store.copy_run(
+                run_id, new_id, from_step=from_step, owner=owner, notify=owner is None
+            )
+        except SingularityError:
+            self.waiters.disown([str(new_id)])
+            raise
         if owner is None or self._worker is None:
             self._on_started_elsewhere(reply, are_workers_told=True)
             return False

@@ -18,13 +18,18 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-from singularity_workflow.errors import ConnectionFailed
+from singularity_workflow.errors import (
+    ConnectionFailed,
+    InvalidInput,
+    SingularityError,
+    WorkflowNotFound,
+)
 from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import EndedRun, Reply, TaskRef
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.jobs import Jobs
 from singularity_workflow.worker.memory import MapKey, RunMemory
-from singularity_workflow.worker.outcome import Outcome, encode_batch
+from singularity_workflow.worker.outcome import Outcome, describe_error, encode_batch
 from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
 from singularity_workflow.worker.reporting import Outbox
 from singularity_workflow.worker.routing import ForeignTasks, WorkflowRouter
@@ -41,6 +46,9 @@ _SECOND_LANE: Final = 1
 _FIRST_POLL: Final = 0.02
 _LAST_POLL: Final = 1.0
 """Without hints: from the pace of a busy queue to that of an idle one."""
+
+_REJECTIONS: Final = (BatchRejected, InvalidInput, WorkflowNotFound)
+"""Of something in a batch: an output, or the child run that a task asks for."""
 
 _LONGEST_FAREWELL: Final = 2.0
 _LAST_BACKOFF: Final = 2.0
@@ -399,7 +407,7 @@ class Dispatcher:
                 lost=self.jobs.lost.is_free,
                 lane=lane,
             )
-        except BatchRejected as error:
+        except _REJECTIONS as error:
             if does_claim:
                 self._queue.break_claim()
             await self._isolate(lane, batch, maps, error)
@@ -452,9 +460,9 @@ class Dispatcher:
         lane: int,
         batch: list[Outcome],
         maps: Sequence[MapKey],
-        error: BatchRejected,
+        error: Exception,
     ) -> None:
-        """Find the outcome that the server cannot store, and fail its task for good."""
+        """Find the outcome that the server refuses, and fail its task for good."""
         if len(batch) > 1:
             middle = len(batch) // 2
             try:
@@ -468,10 +476,13 @@ class Dispatcher:
         outcome.kind = "failed"
         outcome.output = None
         outcome.is_final = True
-        outcome.error = {
-            "type": "singularity_workflow.errors.InvalidOutput",
-            "message": f"PostgreSQL cannot store the output: {error}",
-        }
+        if isinstance(error, SingularityError):
+            outcome.error = describe_error(error)
+        else:
+            outcome.error = {
+                "type": "singularity_workflow.errors.InvalidOutput",
+                "message": f"PostgreSQL cannot store the output: {error}",
+            }
         self._outbox.put_back(batch)
 
     # tasks

@@ -83,6 +83,7 @@ class TaskWorker:
         self._notifier = notifier
         self._on_adopted = on_adopted
         self._on_drain = on_drain
+        self._is_told = is_told
         self._is_draining = False
         self._catalog = catalog
         self._concurrency = concurrency
@@ -158,6 +159,7 @@ class TaskWorker:
             known_tasks=self.dispatcher.jobs.known_tasks,
             on_beat=lambda beat: _call_soon(loop, self._on_beat, beat),
             watchdog=LoopWatchdog(loop, self.dispatcher.jobs.name_task),
+            is_told=self._is_told,
         )
         self._heartbeat.start()
         self.dispatcher.start()

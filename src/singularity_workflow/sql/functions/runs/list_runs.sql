@@ -2,7 +2,7 @@
 --
 -- Called by  Store.list_runs; public
 -- Locks      none
--- Errors     SW401 a filter that is no SQL/JSON path
+-- Errors     SW403 input or output is no condition
 --
 -- p_filter is an object of what a run must match: statuses, workflow, tags (all of
 -- them), since and until (of its creation), input and output (a pattern that must be
@@ -41,17 +41,17 @@ declare
   v_page uuid[] := '{}';
   v_next uuid := p_before;
   v_has_more boolean := true;
-  v_problem text;
+  v_wrong text;
 begin
-  -- left out, it would match every run
-  select o.key into v_problem
-  from jsonb_each(p_filter) o
-  where o.key in ('input', 'output') and jsonb_typeof(o.value) = 'string'
-    and singularity_workflow.path_to_find(o.value #>> '{}') is null;
+  -- without the condition the filter would mean more runs than its author wants
+  select format('%s = %s is no pattern and no SQL/JSON path', g.key, g.value) into v_wrong
+  from (values ('input', p_filter->'input', v_input), ('output', p_filter->'output', v_output))
+       g (key, value, condition)
+  where g.value <> 'null' and g.condition is null limit 1;
   if found then
-    raise exception using errcode = 'SW401',
-      message = format('%s = %s is no SQL/JSON path', v_problem, p_filter->v_problem);
+    raise exception using errcode = 'SW403', message = v_wrong;
   end if;
+
   if p_filter ? 'workflow' then
     v_versions := array(select w.workflow_id from singularity_workflow.workflows w
                         where w.name = p_filter->>'workflow');

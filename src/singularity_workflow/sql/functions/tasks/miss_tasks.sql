@@ -53,7 +53,10 @@ begin
   from unnest(p_missed) m
   join singularity_workflow.tasks t
     on t.run_id = m.run_id and t.step_no = m.step_no and t.task_index = m.task_index
-  where m.outcome in ('failed', 'violation');
+  join singularity_workflow.runs r on r.run_id = m.run_id
+  join singularity_workflow.workflow_steps w
+    on w.workflow_id = r.workflow_id and w.step_no = m.step_no
+  where m.outcome in ('failed', 'violation') or m.outcome = 'unmet' and w.on_unmet = 'fail';
 
   with judged as materialized (
     select m as outcome, m.run_id, m.step_no, m.task_index, m.attempt,
