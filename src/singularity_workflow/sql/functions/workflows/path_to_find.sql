@@ -1,6 +1,6 @@
 -- singularity_workflow.path_to_find: an SQL/JSON path that finds something if it holds.
 --
--- Called by  condition_to_find; check_options and list_runs to tell whether a path is one
+-- Called by  condition_to_find; check_options to tell whether a path is one
 -- Locks      none
 -- Errors     none: null for what is no path
 --
