@@ -1,13 +1,10 @@
 """
-An order of several parts: a condition, a child workflow, and undoing what was done.
-
-`pay` is a run of a workflow of its own. When shipping fails, what was reserved and paid
-is undone, last first, by a run that survives crashes like any other.
+A condition, a child workflow, and undoing what was done when an order fails.
 
 It prints:
 
     {'ship': 'shipped to Ada'}
-    ship failed: no truck today
+    ship failed with RuntimeError
     refund 30, put back 3, compensation completed
 """
 
@@ -54,7 +51,7 @@ if __name__ == "__main__":
         try:
             handle.result()
         except RunFailed as error:
-            print(f"{error.step} failed: {error.error_message}")
+            print(f"{error.step} failed with {error.error_type}")
         while not (found := engine.list_workflow_runs(origin=handle.id).items):
             time.sleep(0.01)  # it starts within milliseconds
         engine.get_handle(found[0].id).result()

@@ -52,8 +52,9 @@ _OPTIONS_END = """\
 ## What makes a new version
 
 The shape: names, kinds, `depends_on`, `over`, `initial_tasks`, `when`, `when_not`,
-`on_unmet`, `on_failure`, `on_error` and the name of a child workflow. All other options are tuned in place and hold for runs that
-are under way too; see [versions](../howto/deploy_versions.md).
+`on_unmet`, `on_failure`, `on_error` and the name of a child workflow. All other options
+are tuned in place and hold for runs that are under way too; see
+[versions](../howto/deploy_versions.md).
 """
 
 _COMPENSATE = (

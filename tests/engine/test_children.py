@@ -237,6 +237,41 @@ def test_a_child_is_tried_again_if_the_step_says_so(engine):
     assert statuses == ["failed", "failed", "completed"]
 
 
+def test_the_timeout_of_a_child_step_is_the_deadline_of_the_child(engine):
+    """
+    Each attempt has it anew; that of the workflow is for steps that run here.
+    """
+    gate = threading.Event()
+    child, _ = gated(gate)
+    parent = make_workflow(timeout=0.3)
+    retry = RetryPolicy(max_attempts=2, delay=0)
+    parent.child(child, name="call", timeout=0.4, retry=retry)
+    patient = make_workflow(timeout=0.01)
+    patient.child(child, name="call")
+
+    slow = engine.start(patient, 1)
+    handle = engine.start(parent, 1)
+    with pytest.raises(RunFailed, match="deadline") as caught:
+        handle.result()
+
+    assert (caught.value.error_type, caught.value.attempts) == ("child_cancelled", 2)
+    assert [one.status for one in children_of(engine, handle)] == ["cancelled"] * 2
+    gate.set()
+    assert slow.result() == {"call": {"wait": 1}}
+
+
+def test_the_sooner_deadline_of_a_child_holds(engine):
+    """
+    Its own, or the timeout of the step that starts it.
+    """
+    gate = threading.Event()
+    child, _ = gated(gate, deadline=0.3)
+    parent = make_workflow()
+    parent.child(child, name="call", timeout=3600)
+
+    assert fail(engine, parent, 1).error_type == "child_cancelled"
+
+
 def test_a_child_that_is_cancelled_fails_the_step(engine):
     """
     With the reason of the child.
@@ -339,6 +374,21 @@ def test_a_child_given_by_name(engine):
     engine.register(child)
 
     assert engine.execute(parent, 4) == {"call": {"doubled": 8}}
+
+
+def test_a_child_by_name_runs_where_its_code_is(dsn):
+    """
+    Although its parent is a local run of an engine that does not have it.
+    """
+    child, parent = doubling(), make_workflow()
+    parent.child(child.name, name="call")
+    parent.step(name="after")(lambda call: call["doubled"] + 1)
+
+    async def main():
+        async with AsyncEngine(dsn) as one, AsyncEngine(dsn) as two, Worker(two, child):
+            return await asyncio.wait_for(one.execute(parent, 4), 20)
+
+    assert run(main) == {"after": 9}
 
 
 def test_a_child_by_a_name_that_nobody_knows(engine):

@@ -307,6 +307,37 @@ def test_a_run_with_a_predicate_that_hangs_can_be_cancelled(engine):
         engine.execute(flow, timeout=0.2)
 
 
+def test_a_predicate_opens_no_transaction(engine):
+    """
+    It would commit with the completion of the step, of which there may be none.
+    """
+
+    def check(ctx):
+        with ctx.transaction():
+            return False
+
+    flow = make_workflow(max_attempts=1)
+    flow.step(name="step", when=check)(lambda ctx: 1)
+
+    assert fail(engine, flow).error_type.endswith("ConfigurationError")
+
+
+def test_a_step_with_a_predicate_may_open_a_transaction(engine):
+    """
+    As one without.
+    """
+
+    async def write(ctx):
+        async with ctx.transaction() as connection:
+            cursor = await connection.execute("select 7")
+            return (await cursor.fetchone())[0]
+
+    flow = make_workflow()
+    flow.step(name="step", when=lambda ctx: ctx.attempt == 1)(write)
+
+    assert engine.execute(flow) == {"step": 7}
+
+
 def test_an_unmet_element_is_left_out(engine):
     """
     A predicate of a map is asked for each element (item and index, too).

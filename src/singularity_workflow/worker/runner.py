@@ -146,13 +146,6 @@ class Runner:
         """
         timeout = job.step.timeout
         child = job.step.definition.workflow
-        if (
-            job.step.binding.takes_context
-            and job.step.options.executor is None
-            and child is None
-        ):
-            job.block = TransactionBlock(self._dsn)
-            job.context.offer_transaction(job.block)
         try:
             if timeout is not None:
                 output = await self._run_in_time(job, timeout.total_seconds())
@@ -199,11 +192,14 @@ class Runner:
         """Ask for the child run that the task stands for; its end is the task's."""
         found = self._children(name)
         request: dict[str, object] = {"run": str(self._ids.new_id())}
+        # a timeout that the workflow gives to all of its steps is none of a whole run
+        limits = [job.step.definition.options.timeout]
         try:
             if found is None:
                 request |= {"workflow": name, "input": orjson.Fragment(value)}
             else:
                 workflow_id, workflow = found
+                limits.append(workflow.definition.options.deadline)
                 data = workflow.input.encode(decode_json(value))
                 request |= {
                     "workflow_id": workflow_id,
@@ -211,16 +207,31 @@ class Runner:
                 }
         except InvalidInput as error:
             return _failed(job, error)
+        if job.step.definition.options.timeout is not None:
+            limit = min(one for one in limits if one is not None)
+            request["timeout"] = limit.total_seconds()
         return Outcome(task=job.ref, kind="called", output=orjson.dumps(request))
 
     def _run_body(self, job: Job) -> Coroutine[Any, Any, _Output]:
         if job.step.has_predicates and not job.is_let_in:
             return self._run_if_met(job)
+        self._offer_transaction(job)
         if job.step.options.executor is not None:
             return self._run_elsewhere(job, job.step.options.executor)
         if job.step.is_async:
             return self._run_here(job)
         return self._run_in_thread(job)
+
+    def _offer_transaction(self, job: Job) -> None:
+        """Let the body open a transaction; its predicates must not."""
+        step = job.step
+        if (
+            step.binding.takes_context
+            and step.options.executor is None
+            and step.definition.workflow is None
+        ):
+            job.block = TransactionBlock(self._dsn)
+            job.context.offer_transaction(job.block)
 
     async def _run_if_met(self, job: Job) -> _Output:
         if not await self._is_met(job):
