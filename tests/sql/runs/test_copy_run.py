@@ -32,7 +32,10 @@ def test_a_retry_runs_what_has_not_completed(db):
     Outputs, input, options and tags are the source's; the lineage is kept.
     """
     run = db.start(
-        db.make_workflow(*chain(3), **ONCE), {"x": 1}, tags=["t", "t"], metadata={"m": 1}
+        db.make_workflow(*chain(3), **ONCE),
+        {"x": 1},
+        tags=["t", "t"],
+        metadata={"m": 1},
     )
     db.complete(db.claim_one(), "first")
     db.fail(db.claim_one())
@@ -389,7 +392,9 @@ def test_skipped_steps_stay_skipped_but_behind_the_fork(db):
     There the condition is looked at again.
     """
     run = db.start(
-        db.make_workflow(single("a"), single("b", "a", when="$.a == 1"), single("c", "b"))
+        db.make_workflow(
+            single("a"), single("b", "a", when="$.a == 1"), single("c", "b")
+        )
     )
     db.work(a=2)
     assert run.steps["b"] == "skipped"

@@ -12,7 +12,6 @@ def delete(db, *runs, limit=500):
     """Delete runs in parts, and return the number of calls that it took."""
     calls = 1
     while db.call("delete_runs", [run.id for run in runs], limit)["has_more"]:
-        db.check()
         calls += 1
     return calls
 

@@ -59,7 +59,9 @@ def test_another_step_sees_input_and_outputs_by_name(db, when, output, status):
     """
     An object of run_input and each completed dependency (M 158).
     """
-    run = db.start(db.make_workflow(single("a"), single("b", "a", when=when)), {"go": 1})
+    run = db.start(
+        db.make_workflow(single("a"), single("b", "a", when=when)), {"go": 1}
+    )
 
     db.complete(db.claim_one(), output)
 

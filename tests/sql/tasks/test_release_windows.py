@@ -283,9 +283,7 @@ def test_a_map_that_begins_in_a_pause(db):
     """
     Its tasks are parked or wait for the window; both go on.
     """
-    run = db.start(
-        db.make_workflow(single("a"), map_step("m", "a", max_concurrency=2))
-    )
+    run = db.start(db.make_workflow(single("a"), map_step("m", "a", max_concurrency=2)))
     task = db.claim_one()
     db.pause(run)
     db.complete(task, [1, 2, 3])
