@@ -16,9 +16,11 @@ as $function$
 begin
   if jsonb_typeof(p_condition) = 'string' then
     -- condition_to_find has made every path one that finds something if it holds
-    return jsonb_path_exists(p_value::jsonb, (p_condition #>> '{}')::jsonpath, '{}', true);
+    -- null, and not false, where a strict path misses something
+    return coalesce(jsonb_path_exists(
+      p_value::jsonb, (p_condition #>> '{}')::jsonpath, '{}', true), false);
   end if;
-  return p_value::jsonb @> p_condition;
+  return coalesce(p_value::jsonb @> p_condition, false);
 exception
   when data_exception or undefined_object or feature_not_supported or program_limit_exceeded then
     return false;
