@@ -130,6 +130,18 @@ BARS = (
     _at_most("pickup_ms_p99", 30, "ms"),
     _at_most("idle_queries_per_s", 2, "/s"),
     Bar(figure="claimers_64_vs_8", unit="x 8 claimers", limit=0.6),
+    _at_most("graph_validate_ms", 200, "ms"),
+    _at_most("graph_start_s", 1, "s"),
+    Bar(
+        figure="graph_steps_per_s", over="small_graphs_steps_per_s",
+        unit="x small runs", limit=0.6,
+    ),
+    Bar(
+        figure="dynamic_graphs_steps_per_s", over="small_graphs_steps_per_s",
+        unit="x static", limit=0.9,
+    ),
+    _at_most("cancel_s", 3, "s"),
+    _at_most("pause_ms_p95", 50, "ms"),
     _at_most("import_over_pydantic_ms", 100, "ms"),
     _at_most("connect_warm_s", 0.3, "s"),
     _at_most("connect_new_s", 5, "s"),
@@ -144,6 +156,7 @@ ENDURANCE_BARS = (
         figure="history_claim_ms_p50", over="empty_claim_ms_p50",
         unit="x empty", limit=1.1, is_lower=True,
     ),
+    _at_most("history_page_ms_p95", 20, "ms"),
     Bar(
         figure="sustained_last_steps_per_s", over="sustained_second_steps_per_s",
         unit="x the second", limit=0.85,

@@ -32,6 +32,9 @@ class Load:
         pickups: Runs, one after the other, a round of (h).
         idle_seconds: How long the statements of (i) are counted; 0: it is skipped.
         claims: Calls of each number of connections a round of (j); 0: it is skipped.
+        graph_steps: Steps of the graph of (k).
+        cancelled: Queued tasks of a run that is cancelled in (l).
+        cancel_rounds: How often that is measured.
         imports: Interpreters that are started to time an import.
         new_servers: Embedded servers that are made to time a first connection.
         connects: Engines that are connected to a warm one.
@@ -50,6 +53,9 @@ class Load:
     pickups: int
     idle_seconds: float
     claims: int
+    graph_steps: int
+    cancelled: int
+    cancel_rounds: int
     imports: int
     new_servers: int
     connects: int
@@ -78,6 +84,9 @@ FULL = Load(
     pickups=200,
     idle_seconds=20,
     claims=2_000,
+    graph_steps=5_000,
+    cancelled=100_000,
+    cancel_rounds=2,
     imports=15,
     new_servers=3,
     connects=7,
@@ -96,6 +105,9 @@ QUICK = Load(
     pickups=25,
     idle_seconds=0,
     claims=0,
+    graph_steps=1_000,
+    cancelled=5_000,
+    cancel_rounds=1,
     imports=5,
     new_servers=1,
     connects=3,

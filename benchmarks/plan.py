@@ -16,7 +16,9 @@ from benchmarks import (
     claimers,
     floors,
     idle,
+    large,
     latency,
+    lifecycle,
     maps,
     pickup,
     runs,
@@ -146,6 +148,14 @@ def _claimers(load: Load) -> Iterator[_Task]:
         yield _Task("many claimers", partial(_apart, claimers.measure, load=load))
 
 
+def _large(load: Load) -> Iterator[_Task]:
+    yield _Task("a large graph", partial(_apart, large.measure, load=load))
+
+
+def _lifecycle(load: Load) -> Iterator[_Task]:
+    yield _Task("cancel and pause", partial(_apart, lifecycle.measure, load=load))
+
+
 def _startup(load: Load) -> Iterator[_Task]:
     """Yield nothing: it needs no database but servers of its own."""
     yield from ()
@@ -166,6 +176,8 @@ PARTS: dict[str, Callable[[Load], Iterator[_Task]]] = {
     "pickup": _pickup,
     "idle": _idle,
     "claimers": _claimers,
+    "large": _large,
+    "lifecycle": _lifecycle,
     "startup": _startup,
 }
 """What can be measured, besides the floors, in this order."""

@@ -107,6 +107,25 @@ ROWS = (
         "{claims_n10_64_per_s:,.0f} over {claims_n10_8_per_s:,.0f} tasks/s",
     ),
     Row("(j) the lower of both", "claimers_64_vs_8", "{claimers_64_vs_8:.2f}"),
+    Row("(k) graph, checked", "graph_validate_ms", "{graph_validate_ms:.0f} ms"),
+    Row("(k) graph, start", "graph_start_s", "{graph_start_s:.3f} s"),
+    Row("(k) graph", "graph_steps_per_s", "{graph_steps_per_s:,.0f} steps/s"),
+    Row(
+        "(k) small runs of as many steps",
+        "small_graphs_steps_per_s",
+        "{small_graphs_steps_per_s:,.0f} steps/s",
+    ),
+    Row(
+        "(k) the same, built at run time",
+        "dynamic_graphs_steps_per_s",
+        "{dynamic_graphs_steps_per_s:,.0f} steps/s",
+    ),
+    Row("(l) cancel of many queued tasks", "cancel_s", "{cancel_s:.2f} s"),
+    Row(
+        "(l) pause",
+        "pause_ms_p95",
+        "{pause_ms_p50:.2f} ms, p95 {pause_ms_p95:.2f}",
+    ),
     Row(
         "import, over pydantic's",
         "import_over_pydantic_ms",
@@ -151,6 +170,11 @@ ENDURANCE_ROWS = (
         "history: pick-up, {history_runs:,.0f} runs",
         "history_pickup_ms_p50",
         "{history_pickup_ms_p50:.2f} ms",
+    ),
+    Row(
+        "history: a page of runs, {history_runs:,.0f} runs",
+        "history_page_ms_p95",
+        "{history_page_ms_p50:.2f} ms, p95 {history_page_ms_p95:.2f}",
     ),
     Row(
         "sustained: each of ten parts",

@@ -9,10 +9,11 @@ and the rounds go from one to the other and back.
 from __future__ import annotations
 
 import asyncio
+import random
 import statistics
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -93,6 +94,7 @@ class HistoryLoad:
         chains: Chains a round.
         claims: Claims of one task a round, one after the other.
         pickups: Runs a round, one after the other.
+        pages: Pages of `list_workflow_runs`.
     """
 
     runs: int
@@ -100,6 +102,7 @@ class HistoryLoad:
     chains: int = 2_000
     claims: int = 300
     pickups: int = 60
+    pages: int = 600
 
 
 @dataclass(slots=True)
@@ -156,11 +159,36 @@ async def _measure(empty: str, full: str, load: HistoryLoad) -> Measurement:
             for number in range(load.rounds):
                 for side in sides if number % 2 else reversed(sides):
                     await _round(side, found, load)
+        times = await _page_times(full_engine, load.pages)
+        found.add("history_page_ms_p50", statistics.median(times))
+        found.add("history_page_ms_p95", statistics.quantiles(times, n=20)[-1])
     for side in sides:
         check_runs(side.dsn, side.runs)
         check_outputs(side.dsn, chain.name, CHAIN_STEPS, since=since)
         check_outputs(side.dsn, single.name, 1, since=since, repeated=side.released)
     return found
+
+
+async def _page_times(engine: AsyncEngine, count: int) -> list[float]:
+    """Ask for pages with each filter, anywhere in the history; milliseconds."""
+    dice = random.Random(1)
+    filters: list[dict[str, Any]] = [
+        {},
+        {"workflow": chain.name},
+        {"workflow": timed.name, "status": "completed"},
+        {"status": ["failed", "cancelled"]},
+        {"status": "started"},
+        {"tags": ["no such tag"]},
+        {"input": "$ ? (@ == 7)"},
+        {"output": {"no": "such"}},
+    ]
+    times = []
+    for number in range(count):
+        until = datetime.now(UTC) - timedelta(days=30 * dice.random())
+        began = time.perf_counter()
+        await engine.list_workflow_runs(until=until, **filters[number % len(filters)])
+        times.append((time.perf_counter() - began) * 1_000)
+    return times
 
 
 def _small(load: HistoryLoad) -> HistoryLoad:

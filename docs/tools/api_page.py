@@ -31,16 +31,23 @@ _GROUPS = {
     "Defining workflows": (
         "Workflow", "RetryPolicy", "Context", "Retry", "Fail", "Skip",
     ),
+    "Building them from data": (
+        "Flow", "Issue", "FlowBuilder", "SyncFlowBuilder", "WorkflowInfo", "StepInfo",
+    ),
     "Running them": (
         "AsyncEngine", "Engine", "RunHandle", "SyncRunHandle", "Worker", "Resource",
     ),
     "Reading": (
         "RunStatus", "StepStatus", "TaskStatus", "WaitReason", "RunMetadata", "RunInfo",
-        "Page", "RunFilter", "Registration",
+        "RunFilter", "Page", "Registration",
     ),
 }  # fmt: skip
 
-_TWINS = {"Engine": "AsyncEngine", "SyncRunHandle": "RunHandle"}
+_TWINS = {
+    "Engine": "AsyncEngine",
+    "SyncFlowBuilder": "FlowBuilder",
+    "SyncRunHandle": "RunHandle",
+}
 
 # public in Python's sense, and there for other parts of the library
 _INTERNAL = {
@@ -50,6 +57,7 @@ _INTERNAL = {
     "Workflow.compile",
     "Workflow.compile_compensation",
     "Workflow.encode_input",
+    "Workflow.from_definition",
 }
 
 

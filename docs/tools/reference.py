@@ -8,12 +8,15 @@ Write the pages of docs/reference that follow from the source.
 # ruff: noqa: INP001 - a folder of scripts, not a package
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from api_page import api_page
 from other_pages import cli_page, errors_page, options_page, settings_page
 from sql_page import sql_page
+
+from singularity_workflow import Flow
 
 __all__ = ["FOLDER", "outdated", "pages"]
 
@@ -26,6 +29,7 @@ def pages() -> dict[str, str]:
         "api.md": api_page(),
         "cli.md": cli_page(),
         "errors.md": errors_page(),
+        "flow.schema.json": json.dumps(Flow.json_schema(), indent=2) + "\n",
         "options.md": options_page(),
         "settings.md": settings_page(),
         "sql_functions.md": sql_page(),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.async_engine import AsyncEngine
     from singularity_workflow.engine.engine import Engine
     from singularity_workflow.engine.filters import RunFilter
+    from singularity_workflow.engine.flow_builder import FlowBuilder, SyncFlowBuilder
     from singularity_workflow.engine.handles import RunHandle
     from singularity_workflow.engine.registry import Registration
     from singularity_workflow.engine.sync_handles import SyncRunHandle
@@ -43,9 +44,12 @@ if TYPE_CHECKING:
         StepTimeout,
         UnsupportedIsolation,
         WorkerLost,
+        WorkflowInUse,
         WorkflowNotFound,
     )
     from singularity_workflow.model.context import Context
+    from singularity_workflow.model.flow import Flow
+    from singularity_workflow.model.issues import Issue
     from singularity_workflow.model.retry import RetryPolicy
     from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
     from singularity_workflow.model.signals import Fail, Retry, Skip
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
         WaitReason,
     )
     from singularity_workflow.model.workflow import Workflow
+    from singularity_workflow.model.workflow_info import StepInfo, WorkflowInfo
     from singularity_workflow.worker.resources import Resource
 
 __all__ = [
@@ -68,10 +73,13 @@ __all__ = [
     "EmbeddedServerError",
     "Engine",
     "Fail",
+    "Flow",
+    "FlowBuilder",
     "InternalError",
     "InvalidInput",
     "InvalidOutput",
     "InvalidSetting",
+    "Issue",
     "Page",
     "PgmqUnavailable",
     "QueueTimeout",
@@ -96,8 +104,10 @@ __all__ = [
     "SingularityError",
     "Skip",
     "StateTransitionError",
+    "StepInfo",
     "StepStatus",
     "StepTimeout",
+    "SyncFlowBuilder",
     "SyncRunHandle",
     "TaskStatus",
     "UnsupportedIsolation",
@@ -105,6 +115,8 @@ __all__ = [
     "Worker",
     "WorkerLost",
     "Workflow",
+    "WorkflowInUse",
+    "WorkflowInfo",
     "WorkflowNotFound",
 ]
 
@@ -114,6 +126,9 @@ _MODULES = {
     "Context": "model.context",
     "Engine": "engine.engine",
     "Fail": "model.signals",
+    "Flow": "model.flow",
+    "FlowBuilder": "engine.flow_builder",
+    "Issue": "model.issues",
     "Page": "model.runs",
     "Registration": "engine.registry",
     "Resource": "worker.resources",
@@ -125,12 +140,15 @@ _MODULES = {
     "RunMetadata": "model.runs",
     "RunStatus": "model.statuses",
     "Skip": "model.signals",
+    "StepInfo": "model.workflow_info",
     "StepStatus": "model.statuses",
+    "SyncFlowBuilder": "engine.flow_builder",
     "SyncRunHandle": "engine.sync_handles",
     "TaskStatus": "model.statuses",
     "WaitReason": "model.statuses",
     "Worker": "engine.worker",
     "Workflow": "model.workflow",
+    "WorkflowInfo": "model.workflow_info",
 }
 
 

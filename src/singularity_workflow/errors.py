@@ -21,6 +21,7 @@ Every error that the library raises, and nothing else.
     │   ├── WorkerLost            a task's worker died too often
     │   └── StateTransitionError  not possible in the run's status         SW409
     ├── WorkflowNotFound          no such workflow is registered           SW404
+    ├── WorkflowInUse             live runs need what was to be deleted    SW423
     ├── InvalidInput              a run's or step's input does not fit     SW401
     ├── InvalidOutput             a step's output does not fit
     ├── ConflictError             the same key, another request            SW402
@@ -69,6 +70,7 @@ __all__ = [
     "StepTimeout",
     "UnsupportedIsolation",
     "WorkerLost",
+    "WorkflowInUse",
     "WorkflowNotFound",
     "error_for_sqlstate",
 ]
@@ -265,6 +267,12 @@ class WorkflowNotFound(SingularityError, LookupError):
     """No workflow of this name is known to the engine or the database."""
 
     sqlstate = "SW404"
+
+
+class WorkflowInUse(SingularityError):
+    """A workflow cannot be deleted: live runs need it."""
+
+    sqlstate = "SW423"
 
 
 class InvalidInput(SingularityError, ValueError):

@@ -8,9 +8,20 @@ import threading
 import pytest
 
 from engine.support import fail, run, single
-from singularity_workflow import AsyncEngine, Engine, RunHandle, SyncRunHandle
+from singularity_workflow import (
+    AsyncEngine,
+    Engine,
+    FlowBuilder,
+    RunHandle,
+    SyncFlowBuilder,
+    SyncRunHandle,
+)
 
-PAIRS = [(AsyncEngine, Engine), (RunHandle, SyncRunHandle)]
+PAIRS = [
+    (AsyncEngine, Engine),
+    (RunHandle, SyncRunHandle),
+    (FlowBuilder, SyncFlowBuilder),
+]
 AS_TEXT = {"RunHandle": "SyncRunHandle", "AsyncEngine": "Engine"}
 
 

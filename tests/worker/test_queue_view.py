@@ -110,6 +110,24 @@ def test_now_and_then_a_claim_begins_at_the_first_key(view, clock):
     assert view.begin_claim() == 0
 
 
+def test_a_claim_from_the_first_key_that_takes_long_is_made_more_seldom(view, clock):
+    """
+    Beside an old snapshot each of them passes over all that was ever claimed (F7).
+    """
+    clock.now += 6
+    low = view.begin_claim()
+    clock.now += 0.5
+    view.end_claim(low, 1, Reply(tasks=[TASK], last=60, head=60))
+
+    clock.now += 20
+    soon = view.begin_claim()
+    view.end_claim(soon, 1, Reply(tasks=[TASK], last=70, head=70))
+    clock.now += 6
+    later = view.begin_claim()
+
+    assert (low, soon, later) == (0, 60, 0)
+
+
 def test_empty_queues_are_believed_for_a_while_only(view, clock):
     """
     A hint may be lost.

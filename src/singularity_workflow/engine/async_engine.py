@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from singularity_workflow.engine.controls import RunControls, RunId
+from singularity_workflow.engine.flow_builder import FlowBuilder
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import read_worker_ids
 from singularity_workflow.engine.registry import Registered, Registration
@@ -29,6 +30,7 @@ from singularity_workflow.engine.settings import (
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.ids import IdMaker
+from singularity_workflow.model.signature import StepFunction
 
 if TYPE_CHECKING:
     from typing import Self
@@ -155,6 +157,11 @@ class AsyncEngine(RunControls):
         registered = await self._opened.registry.register(workflow, force=force)
         return registered.registration
 
+    @property
+    def flow_builder(self) -> FlowBuilder:
+        """What makes workflows whose steps are data."""
+        return FlowBuilder(self)
+
     # runs
 
     async def execute(
@@ -264,7 +271,7 @@ class AsyncEngine(RunControls):
         )  # fmt: skip
         if connection is not None:
             run_id = await session.start_on(connection, request, execution)
-            return RunHandle(self, run_id, is_ours=False)
+            return RunHandle(self, run_id, is_ours=False, workflow=request.workflow)
         (run_id,) = await session.start([request], execution)
         is_ours = execution == "local" and run_id == request.run_id
         return RunHandle(self, run_id, is_ours=is_ours)
@@ -378,6 +385,60 @@ class AsyncEngine(RunControls):
                 if isinstance(result, Exception):
                     raise result
         return results
+
+    async def execute_dynamic(
+        self,
+        name: str,
+        input: object,
+        step_functions: Mapping[str, StepFunction],
+        **options: Any,
+    ) -> dict[str, Any]:
+        """
+        Run a workflow that `FlowBuilder` made to its end and return its outputs.
+
+        The first start makes the draft a version. Runs of it are like those of any
+        other workflow.
+
+        Args:
+            name: The workflow's name.
+            input: The run's input.
+            step_functions: A function for each step, by the step's name.
+            options: As of `execute`.
+
+        Raises:
+            WorkflowNotFound: There is no workflow of this name.
+            DefinitionError: A function is missing, or of no step, or has parameters
+                that cannot be bound; nothing was started.
+            RunFailed: As of `execute`, like all others.
+
+        See `docs/howto/dynamic_workflows.md`.
+        """
+        workflow = await self._opened.binder.bind(name, step_functions)
+        return await self.execute(workflow, input, **options)
+
+    async def start_dynamic(
+        self,
+        name: str,
+        input: object,
+        step_functions: Mapping[str, StepFunction],
+        **options: Any,
+    ) -> RunHandle:
+        """
+        Start a run of a workflow that `FlowBuilder` made; return its handle at once.
+
+        Args:
+            name: The workflow's name.
+            input: The run's input.
+            step_functions: A function for each step, by the step's name.
+            options: As of `start`.
+
+        Raises:
+            WorkflowNotFound: There is no workflow of this name.
+            DefinitionError: As of `execute_dynamic`.
+            InvalidInput: As of `start`, like all others.
+        """
+        workflow = await self._opened.binder.bind(name, step_functions)
+        return await self.start(workflow, input, **options)
 
     async def recover(self, *workflows: object, wait: bool = True) -> list[RunHandle]:
         """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from singularity_workflow.engine.async_engine import AsyncEngine
+from singularity_workflow.engine.flow_builder import SyncFlowBuilder
 from singularity_workflow.engine.portal import Portal
 from singularity_workflow.engine.registry import Registration
 from singularity_workflow.engine.requests import Execution
@@ -25,6 +26,7 @@ from singularity_workflow.engine.sync_controls import SyncRunControls
 from singularity_workflow.engine.sync_handles import SyncRunHandle
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
+from singularity_workflow.model.signature import StepFunction
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -99,6 +101,11 @@ class Engine(SyncRunControls):
     def register(self, workflow: object, *, force: bool = False) -> Registration:
         """Make a workflow known; see `AsyncEngine.register`."""
         return self._call(self._engine.register(workflow, force=force))
+
+    @property
+    def flow_builder(self) -> SyncFlowBuilder:
+        """What makes workflows whose steps are data."""
+        return SyncFlowBuilder(self)
 
     def execute(
         self,
@@ -221,6 +228,31 @@ class Engine(SyncRunControls):
                 metadata=metadata,
             )
         )
+
+    def execute_dynamic(
+        self,
+        name: str,
+        input: object,
+        step_functions: Mapping[str, StepFunction],
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Run a workflow that was built; see `AsyncEngine.execute_dynamic`."""
+        return self._call(
+            self._engine.execute_dynamic(name, input, step_functions, **options)
+        )
+
+    def start_dynamic(
+        self,
+        name: str,
+        input: object,
+        step_functions: Mapping[str, StepFunction],
+        **options: Any,
+    ) -> SyncRunHandle:
+        """Start a run of one; see `AsyncEngine.start_dynamic`."""
+        handle = self._call(
+            self._engine.start_dynamic(name, input, step_functions, **options)
+        )
+        return SyncRunHandle(self, handle)
 
     def recover(self, *workflows: object, wait: bool = True) -> list[SyncRunHandle]:
         """Adopt local runs whose process is gone; see `AsyncEngine.recover`."""

@@ -29,14 +29,23 @@ class RunHandle:
         engine: The engine it was made by.
         run_id: The run.
         is_ours: Whether the engine runs it itself.
+        workflow: What the engine needs to run it, for as long as the handle lives.
 
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("_engine", "_is_ours", "id")
+    __slots__ = ("_engine", "_is_ours", "_workflow", "id")
 
-    def __init__(self, engine: RunControls, run_id: UUID, *, is_ours: bool) -> None:
+    def __init__(
+        self,
+        engine: RunControls,
+        run_id: UUID,
+        *,
+        is_ours: bool,
+        workflow: object = None,
+    ) -> None:
         self.id = run_id
+        self._workflow = workflow
         self._engine = engine
         self._is_ours = is_ours
 

@@ -11,8 +11,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from singularity_workflow.errors import InvalidSetting
+from singularity_workflow.model.definition import StepKind
 from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
 from singularity_workflow.model.statuses import RunStatus
+from singularity_workflow.model.workflow_info import StepInfo, WorkflowInfo
 
 __all__ = [
     "read_cursor",
@@ -23,6 +25,7 @@ __all__ = [
     "to_metadata",
     "to_page",
     "to_run_id",
+    "to_workflow_info",
 ]
 
 _PREFIX: Final = b"r1:"
@@ -92,6 +95,32 @@ def to_metadata(data: Mapping[str, Any]) -> tuple[RunStatus, RunMetadata]:
         origin_id=_id(data["origin_id"]),
         origin_kind=data["origin_kind"],
         compensation_id=_id(data["compensation_id"]),
+    )
+
+
+def to_workflow_info(data: Mapping[str, Any]) -> WorkflowInfo:
+    """Return what `read_flow` told, in the types of the API."""
+    return WorkflowInfo(
+        name=data["name"],
+        version=data["version"],
+        is_draft=data["draft"] is not None,
+        steps=tuple(
+            StepInfo(
+                name=step["name"],
+                number=number,
+                kind=StepKind(step["kind"]),
+                depends_on=tuple(step["depends_on"]),
+                over=step["over"],
+                initial_tasks=step["initial_tasks"],
+                workflow=step["workflow"],
+                options=step["options"],
+                created_at=datetime.fromisoformat(step["created_at"]),
+            )
+            for number, step in enumerate(data["steps"])
+        ),
+        options=data["options"],
+        input_schema=data["input_schema"],
+        created_at=datetime.fromisoformat(data["created_at"]),
     )
 
 

@@ -5,7 +5,7 @@ The workflows that one engine knows, and the versions that the database made of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -60,9 +60,19 @@ class Registered:
     compiled: CompiledWorkflow
 
 
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What a bound workflow carries of the registry that bound it."""
+
+    registry: Registry
+    registered: Registered
+
+
 class Registry:
     """
     Workflows by source and by name.
+
+    Bound workflows are not kept here: each carries what is known of it.
 
     Args:
         store: Where versions are registered.
@@ -91,6 +101,8 @@ class Registry:
             DefinitionError: If it is none, or another object has its name.
             WorkflowNotFound: If nothing of this name is known here.
         """
+        if bound := self._find_bound(source):
+            return bound
         workflow = self._find(source)
         known = self._known.get(workflow.name)
         if known is not None and known.compiled.definition is workflow.definition:
@@ -106,6 +118,8 @@ class Registry:
             force: Make this version the latest and its options current, although a
                 newer one was registered since.
         """
+        if not force and (bound := self._find_bound(source)):
+            return bound
         async with self._lock:
             workflow = self._find(source)
             known = self._known.get(workflow.name)
@@ -117,6 +131,43 @@ class Registry:
             self._workflows[workflow.name] = workflow
             self._known[workflow.name] = _verified(registered)
         return registered
+
+    def compile(self, workflow: Workflow) -> CompiledWorkflow:
+        """
+        Return *workflow* ready to run here.
+
+        Raises:
+            DefinitionError: With everything that is wrong.
+        """
+        return workflow.compile(self._resources)
+
+    def bind(
+        self, workflow: Workflow, compiled: CompiledWorkflow, found: Mapping[str, Any]
+    ) -> None:
+        """
+        Make *workflow* runnable here for as long as it, or a run of it, lives.
+
+        Args:
+            workflow: A workflow that a version was read for.
+            compiled: The same, ready to run.
+            found: What the database knows of the version.
+        """
+        workflow_id = found["workflow_id"]
+        registration = Registration(
+            workflow=workflow.name, version=found["version"], outcome="verified"
+        )
+        workflow.bound = _Bound(
+            self,
+            Registered(
+                workflow_id=workflow_id, registration=registration, compiled=compiled
+            ),
+        )
+        self._catalog.lend(workflow_id, compiled)
+
+    def forget(self, name: str) -> None:
+        """Give up a workflow that was deleted; using it again registers it anew."""
+        self._known.pop(name, None)
+        self._catalog.forget(name)
 
     async def _register_relatives(self, workflow: Workflow, *, force: bool) -> None:
         """
@@ -168,6 +219,18 @@ class Registry:
     def is_known(self, name: str) -> bool:
         """Tell whether a workflow of this name is known here."""
         return name in self._workflows
+
+    def _find_bound(self, source: object) -> Registered | None:
+        """Return what is known of a workflow that was bound here, and is as it was."""
+        if not isinstance(source, Workflow) or not isinstance(source.bound, _Bound):
+            return None
+        registered = source.bound.registered
+        is_current = (
+            source.bound.registry is self
+            and registered.compiled.definition is source.definition
+            and self._catalog.get(registered.workflow_id) is not None
+        )
+        return registered if is_current else None
 
     def _find(self, source: object) -> Workflow:
         if isinstance(source, str):

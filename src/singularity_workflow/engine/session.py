@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 
+from singularity_workflow.engine.binder import Binder
 from singularity_workflow.engine.database import Database
 from singularity_workflow.engine.registry import Registry
 from singularity_workflow.engine.requests import Execution, StartRequest
@@ -59,6 +60,7 @@ class Session:
         self.hub = Hub(self.store)
         self.waiters = Waiters(self.store, lambda: self.hub.is_listening)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
+        self.binder = Binder(self.store, self.registry)
         self.notifier = Notifier(self.store)
         self.hub.subscribe(
             on_ended=self._on_ended_elsewhere, on_gap=self.waiters.ask_for_all

@@ -186,7 +186,7 @@ class Starter:
                 run_id, request.workflow, decode_json(request.input)
             )
         slots = dispatcher.reserve(_SLOTS_PER_RUN * len(requests))
-        dispatcher.waiters.track(ids)
+        dispatcher.waiters.track(ids, [request.workflow for request in requests])
         try:
             answers, reply = await self._store.start_runs(
                 data, owner=dispatcher.worker_id, slots=slots

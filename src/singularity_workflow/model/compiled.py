@@ -109,7 +109,7 @@ class CompiledStep:
         return self.options.queue or ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class CompiledWorkflow:
     """
     A workflow, ready to run.

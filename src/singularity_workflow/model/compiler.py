@@ -27,8 +27,13 @@ from singularity_workflow.model.issues import (
     raise_issues,
 )
 from singularity_workflow.model.names import did_you_mean
-from singularity_workflow.model.options import effective_options, effective_retry
+from singularity_workflow.model.options import (
+    StepOptions,
+    effective_options,
+    effective_retry,
+)
 from singularity_workflow.model.output import OutputCodec
+from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.signature import (
     Signature,
     StepFunction,
@@ -38,6 +43,7 @@ from singularity_workflow.model.signature import (
 __all__ = ["compile_definition"]
 
 _MAX_SUGGESTIONS = 20
+_NO_OPTIONS = StepOptions()
 
 
 def compile_definition(
@@ -103,6 +109,7 @@ class _StepCompiler:
         self._names = frozenset(step.name for step in definition.steps)
         self._resources = frozenset(resources)
         self._adapters = adapters
+        self._inherited: tuple[StepOptions, RetryPolicy] | None = None
 
     def compile(
         self,
@@ -125,7 +132,7 @@ class _StepCompiler:
         when_not = self._predicate(number, step, step.options.when_not, found)
         if binding is None or output is None or found.issues:
             return found.issues
-        common = self._definition.options
+        options, retry = self._effective(step.options)
         return CompiledStep(
             number=number,
             definition=step,
@@ -133,12 +140,22 @@ class _StepCompiler:
             is_async=signature.is_async,
             binding=binding,
             output=output,
-            options=effective_options(step.options, common),
-            retry=effective_retry(step.options, common),
+            options=options,
+            retry=retry,
             when=when,
             when_not=when_not,
             original=function,
         )
+
+    def _effective(self, own: StepOptions) -> tuple[StepOptions, RetryPolicy]:
+        """Return what holds for a step; those without options of their own share it."""
+        if own == _NO_OPTIONS and self._inherited is not None:
+            return self._inherited
+        common = self._definition.options
+        found = effective_options(own, common), effective_retry(own, common)
+        if own == _NO_OPTIONS:
+            self._inherited = found
+        return found
 
     def _bind(
         self,

@@ -23,6 +23,7 @@ from singularity_workflow.model.signature import Signature, StepFunction
 __all__ = [
     "Reference",
     "StepEntry",
+    "function_key",
     "function_name",
     "read_references",
     "resolve_entries",
@@ -125,7 +126,7 @@ class _Resolver:
         self._names = frozenset(entry.name for entry in entries)
         self._by_function: dict[object, list[str]] = {}
         for entry in entries:
-            for key in {_key(entry.function), _key(entry.given)}:
+            for key in {function_key(entry.function), function_key(entry.given)}:
                 self._by_function.setdefault(key, []).append(entry.name)
 
     def resolve(self, number: int, entry: StepEntry) -> StepDefinition:
@@ -159,7 +160,7 @@ class _Resolver:
     def _name(self, one: Reference, entry: StepEntry, pointer: str) -> str | None:
         if isinstance(one, str):
             return one
-        names = self._by_function.get(_key(one), [])
+        names = self._by_function.get(function_key(one), [])
         if len(names) == 1:
             return names[0]
         shown = function_name(one)
@@ -181,8 +182,12 @@ class _Resolver:
         return None
 
 
-def _key(function: Any) -> object:
-    """Return what makes *function* the same one: bound methods are made anew."""
+def function_key(function: Any) -> object:
+    """
+    Return what makes *function* the same one, for as long as it lives.
+
+    Bound methods are made anew each time that one is asked for.
+    """
     if isinstance(function, MethodType):
         return id(function.__self__), id(function.__func__)
     return id(function)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_NAME_LENGTH",
+    "NAME_PATTERN",
     "RESERVED_NAMES",
     "did_you_mean",
     "name_issue",
@@ -25,6 +26,9 @@ MAX_NAME_LENGTH: Final = 128
 
 RESERVED_NAMES: Final = frozenset({"input", "run_input", "ctx", "item", "index"})
 """Parameter names with a meaning of their own, in whatever case."""
+
+NAME_PATTERN: Final = "^[a-zA-Z_][a-zA-Z0-9_]*$"
+"""Of a JSON Schema."""
 
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _FEW: Final = 500

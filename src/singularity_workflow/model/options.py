@@ -21,9 +21,14 @@ from singularity_workflow.model.conditions import (
     condition_to_json,
     to_condition,
 )
-from singularity_workflow.model.durations import to_duration
+from singularity_workflow.model.durations import LONGEST, to_duration
 from singularity_workflow.model.issues import Issue, json_pointer
-from singularity_workflow.model.names import did_you_mean, name_problem
+from singularity_workflow.model.names import (
+    MAX_NAME_LENGTH,
+    NAME_PATTERN,
+    did_you_mean,
+    name_problem,
+)
 from singularity_workflow.model.retry import MAX_ATTEMPTS_LIMIT, RetryPolicy
 
 __all__ = [
@@ -41,6 +46,7 @@ __all__ = [
     "effective_options",
     "effective_retry",
     "option_docs",
+    "option_schemas",
 ]
 
 Mode: TypeAlias = Literal["fail", "skip", "skip_cascade"]
@@ -75,15 +81,24 @@ def option(parse: Callable[[object], _T], doc: str) -> _T | None:
     return cast("_T | None", field(default=None, metadata=metadata))
 
 
-def _whole(lowest: int, highest: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """Read an integer that is within bounds."""
+
+    lowest: int
+    highest: int
+
+    def __call__(self, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValueError(f"must be an integer, got {value!r}")
-        if not lowest <= value <= highest:
-            raise ValueError(f"must be from {lowest} to {highest}, got {value}")
+        if not self.lowest <= value <= self.highest:
+            bounds = f"from {self.lowest} to {self.highest}"
+            raise ValueError(f"must be {bounds}, got {value}")
         return value
 
-    return parse
+
+def _whole(lowest: int, highest: int) -> Callable[[object], int]:
+    return _Whole(lowest, highest)
 
 
 def _positive(value: object) -> timedelta:
@@ -255,6 +270,14 @@ def option_docs(kind: type[SharedOptions]) -> dict[str, str]:
     return {name: rule.doc for name, rule in _rules_of(kind).items()}
 
 
+def option_schemas(kind: type[SharedOptions]) -> dict[str, dict[str, object]]:
+    """Return the JSON Schema of each option of *kind*, by name; null is "not given"."""
+    return {
+        name: {**_schema_of(rule.parse), "description": rule.doc}
+        for name, rule in _rules_of(kind).items()
+    }
+
+
 def effective_retry(step: SharedOptions, workflow: SharedOptions) -> RetryPolicy:
     """
     Return the policy that holds for a step.
@@ -328,3 +351,32 @@ _OWNERS: tuple[tuple[str, Collection[str]], ...] = (
     ("steps", _rules_of(StepOptions)),
     ("the workflow", _rules_of(WorkflowOptions)),
 )
+
+
+def _schema_of(parse: Callable[[object], object]) -> dict[str, object]:
+    if isinstance(parse, _Whole):
+        return {
+            "type": ["integer", "null"],
+            "minimum": parse.lowest,
+            "maximum": parse.highest,
+        }
+    return dict(_SCHEMAS.get(parse, {}))
+
+
+_SECONDS = {"type": ["number", "null"], "maximum": LONGEST.total_seconds()}
+_NAME_OR_NULL = {
+    "type": ["string", "null"],
+    "pattern": NAME_PATTERN,
+    "maxLength": MAX_NAME_LENGTH,
+}
+_SCHEMAS: dict[Callable[[object], object], Mapping[str, object]] = {
+    _positive: {**_SECONDS, "exclusiveMinimum": 0},
+    to_duration: {**_SECONDS, "minimum": 0},
+    _policy: {"anyOf": [{"$ref": "#/$defs/retry"}, {"type": "null"}]},
+    _queue: _NAME_OR_NULL,
+    _executor: _NAME_OR_NULL,
+    _mode: {"enum": [*_MODES, None]},
+    _on_error: {"enum": [*_ON_ERROR, None]},
+    to_condition: {"anyOf": [{"$ref": "#/$defs/condition"}, {"type": "null"}]},
+}
+"""What the functions above take, as JSON Schema."""

@@ -113,6 +113,8 @@ class _Dependencies:
 
     def check(self, number: int, step: StepDefinition) -> Iterator[Issue]:
         for position, name in enumerate(step.depends_on):
+            if isinstance(name, str) and name != step.name and name in self._numbers:
+                continue
             pointer = json_pointer("steps", number, "depends_on", position)
             if not isinstance(name, str):
                 yield Issue(
@@ -127,7 +129,7 @@ class _Dependencies:
                     pointer=pointer,
                     message=f"step {step.name!r} depends on itself",
                 )
-            elif name not in self._numbers:
+            else:
                 yield Issue(
                     code="unknown_dependency",
                     pointer=pointer,

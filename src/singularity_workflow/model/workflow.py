@@ -23,6 +23,7 @@ from singularity_workflow.model.definition import Definition, StepDefinition, St
 from singularity_workflow.model.entries import (
     Reference,
     StepEntry,
+    function_key,
     function_name,
     read_references,
 )
@@ -34,10 +35,12 @@ from singularity_workflow.model.issues import (
     raise_issues,
 )
 from singularity_workflow.model.json_codec import decode_json
+from singularity_workflow.model.matching import match_functions
 from singularity_workflow.model.mermaid import to_mermaid
 from singularity_workflow.model.names import name_issue
 from singularity_workflow.model.options import MAP_ONLY, StepOptions, WorkflowOptions
 from singularity_workflow.model.signature import (
+    Signature,
     StepFunction,
     local_names,
     read_signature,
@@ -79,6 +82,52 @@ class Workflow:
         self._entries: dict[str, StepEntry] = {}
         self._adapters = Adapters()
         self._built: tuple[Definition, InputCodec] | None = None
+        self._schema: Mapping[str, object] | None = None
+        self.bound: object = None
+        """What the engine that bound it knows of it."""
+
+    @classmethod
+    def from_definition(
+        cls, definition: Definition, functions: Mapping[str, StepFunction]
+    ) -> Workflow:
+        """
+        Return the workflow that *definition* describes.
+
+        Its edges are those of the definition: a parameter adds none.
+
+        Args:
+            definition: A valid definition.
+            functions: A function for each step, by name.
+
+        Raises:
+            DefinitionError: With every function that is missing, or of no step.
+        """
+        raise_issues(definition.name, match_functions(definition, functions))
+        workflow = cls(definition.name)
+        workflow.options = definition.options
+        workflow._schema = definition.input_schema
+        signatures: dict[object, Signature] = {}
+        for step in definition.steps:
+            # what starts a child needs no code of the application
+            given = functions.get(step.name)
+            function = default_input(step.kind) if given is None else given
+            key = function_key(function)
+            if key not in signatures:
+                signatures[key] = read_signature(function)
+            workflow._entries[step.name] = StepEntry(
+                name=step.name,
+                kind=step.kind,
+                function=function,
+                given=function,
+                signature=signatures[key],
+                depends_on=step.depends_on,
+                has_edges_by_name=False,
+                over=step.over,
+                initial_tasks=step.initial_tasks,
+                child=step.workflow,
+                options=step.options,
+            )
+        return workflow
 
     @classmethod
     def from_object(cls, source: object) -> Workflow:
@@ -386,6 +435,10 @@ class Workflow:
                 declared=self._input,
                 adapters=self._adapters,
             )
+            definition, codec = self._built
+            if self._schema and not definition.input_schema:
+                definition = replace(definition, input_schema=self._schema)
+                self._built = definition, codec
         return self._built
 
     def _add_listed(self, number: int, step: SourceStep) -> None:

@@ -92,6 +92,72 @@ class Store:
         )
         return data
 
+    # dynamic workflows
+
+    async def create_flow(
+        self, name: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Open a draft; see `create_flow.sql`."""
+        data: dict[str, Any] = await self._pooled(
+            "flows/create_flow",
+            name=name,
+            options=JsonText(orjson.dumps(options)),
+            input_schema=None,
+        )
+        return data
+
+    async def add_flow_step(self, flow: str, step: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a step to a draft; see `add_flow_step.sql`."""
+        data: dict[str, Any] = await self._pooled(
+            "flows/add_flow_step", flow=flow, step=JsonText(orjson.dumps(step))
+        )
+        return data
+
+    async def save_flow(self, definition: Mapping[str, Any]) -> dict[str, Any]:
+        """Store a draft as a whole; see `save_flow.sql`."""
+        data: dict[str, Any] = await self._pooled(
+            "flows/save_flow", definition=JsonText(orjson.dumps(definition))
+        )
+        return data
+
+    async def find_flow(self, name: str) -> dict[str, Any]:
+        """Return which version a start would run, and whether there is a draft."""
+        data: dict[str, Any] = await self._pooled("flows/find_flow", name=name)
+        return data
+
+    async def freeze_flow(
+        self, name: str, input_schema: Mapping[str, object] | None
+    ) -> dict[str, Any]:
+        """Make a draft the latest version; see `freeze_flow.sql`."""
+        schema = None
+        if input_schema is not None:
+            schema = JsonText(orjson.dumps(dict(input_schema)))
+        data: dict[str, Any] = await self._pooled(
+            "flows/freeze_flow", name=name, input_schema=schema
+        )
+        return data
+
+    async def read_flow(self, name: str) -> dict[str, Any]:
+        """Return a workflow with its steps; see `read_flow.sql`."""
+        data: dict[str, Any] = await self._pooled("flows/read_flow", name=name)
+        return data
+
+    async def list_flows(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return workflows by name, those behind *after*."""
+        data: list[dict[str, Any]] = await self._pooled(
+            "flows/list_flows", after=after, limit=limit
+        )
+        return data
+
+    async def delete_workflow(
+        self, name: str, after: str | None, limit: int
+    ) -> dict[str, Any]:
+        """Delete a batch of a workflow; see `delete_workflow.sql`."""
+        data: dict[str, Any] = await self._pooled(
+            "flows/delete_workflow", name=name, after=after, limit=limit
+        )
+        return data
+
     # runs
 
     async def start_runs(

@@ -8,9 +8,11 @@ here has code for keeps its place, so that its task can be said to be unserved.
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.compiled import CompiledWorkflow
@@ -23,6 +25,9 @@ from singularity_workflow.model.signature import StepFunction
 __all__ = ["Catalog", "CatalogStore", "unserved"]
 
 logger = logging.getLogger(__name__)
+
+_MOST_PIECED: Final = 1_000
+"""Versions that were read from the database; one that was dropped is read again."""
 
 
 class CatalogStore(Protocol):
@@ -51,8 +56,13 @@ class Catalog:
         self._versions: dict[int, CompiledWorkflow] = {}
         self._newest: dict[str, CompiledWorkflow] = {}
         self._newest_ids: dict[str, int] = {}
-        # versions that were pieced together from newer code, by what they came from
-        self._pieced: dict[int, CompiledWorkflow] = {}
+        # those that are here for as long as somebody else holds them
+        self._lent: WeakValueDictionary[int, CompiledWorkflow] = WeakValueDictionary()
+        self._newest_lent: WeakValueDictionary[str, CompiledWorkflow] = (
+            WeakValueDictionary()
+        )
+        # versions that were pieced together from newer code; the latest that were used
+        self._pieced: OrderedDict[int, CompiledWorkflow] = OrderedDict()
 
     def add(self, workflow_id: int, workflow: CompiledWorkflow) -> None:
         """Make a version runnable; a second time replaces its functions."""
@@ -61,22 +71,52 @@ class Catalog:
         self._newest_ids[workflow.name] = workflow_id
         self._pieced.clear()
 
+    def lend(self, workflow_id: int, workflow: CompiledWorkflow) -> None:
+        """
+        Make a version runnable for as long as somebody holds *workflow*.
+
+        So that a process that meets ever new workflows, each for a few runs, does not
+        keep them all. A run that goes on here holds its workflow.
+        """
+        self._lent[workflow_id] = workflow
+        self._newest_lent[workflow.name] = workflow
+        self._drop_pieced(workflow.name)
+
+    def forget(self, name: str) -> None:
+        """Give up a workflow that was deleted."""
+        self._newest.pop(name, None)
+        self._newest_ids.pop(name, None)
+        self._newest_lent.pop(name, None)
+        for versions in (self._versions, self._lent):
+            for workflow_id, workflow in list(versions.items()):
+                if workflow.name == name:
+                    versions.pop(workflow_id, None)
+        self._drop_pieced(name)
+
     def get(self, workflow_id: int) -> CompiledWorkflow | None:
         """Return a version, None if `find` has to look for it."""
-        return self._versions.get(workflow_id) or self._pieced.get(workflow_id)
+        return (
+            self._versions.get(workflow_id)
+            or self._lent.get(workflow_id)
+            or self._pieced.get(workflow_id)
+        )
 
     def newest(self, name: str) -> tuple[int, CompiledWorkflow] | None:
         """Return the version of a workflow that was added last, with its number."""
+        if lent := self._newest_lent.get(name):
+            for workflow_id, workflow in self._lent.items():
+                if workflow is lent:
+                    return workflow_id, lent
         found = self._newest.get(name)
         return None if found is None else (self._newest_ids[name], found)
 
     def ids(self) -> list[int]:
-        """Return the numbers of the versions that were added."""
-        return list(self._versions)
+        """Return the numbers of the versions that can be run."""
+        return [*self._versions, *self._lent]
 
     def names(self) -> list[str]:
         """Return the names of the workflows."""
-        return list(self._newest)
+        return list({**self._newest, **self._newest_lent})
 
     def queues(self) -> list[str]:
         """Return the queues that the workflows' steps use."""
@@ -95,10 +135,18 @@ class Catalog:
             data = await self._store.read_workflow(workflow_id)
             found = self._piece_together(definition_from_json(data))
             self._pieced[workflow_id] = found
+            if len(self._pieced) > _MOST_PIECED:
+                self._pieced.popitem(last=False)
         return found
 
+    def _drop_pieced(self, name: str) -> None:
+        for workflow_id, workflow in list(self._pieced.items()):
+            if workflow.name == name:
+                del self._pieced[workflow_id]
+
     def _piece_together(self, definition: Definition) -> CompiledWorkflow:
-        newest = self._newest.get(definition.name)
+        name = definition.name
+        newest = self._newest_lent.get(name) or self._newest.get(name)
         functions: dict[str, StepFunction] = {
             step.name: unserved for step in definition.steps
         }

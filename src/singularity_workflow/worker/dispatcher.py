@@ -258,7 +258,8 @@ class Dispatcher:
     def absorb(self, reply: Reply) -> None:
         """Do what a reply says: wake waiters, run tasks, remember the queue's state."""
         for run_id, workflow_id, value in reply.inputs:
-            workflow = self._catalog.get(workflow_id)
+            workflow = self.waiters.workflow_of(run_id)
+            workflow = workflow or self._catalog.get(workflow_id)
             if workflow is not None:
                 self.memory.add_run(run_id, workflow, value)
         if reply.tasks:

@@ -21,7 +21,7 @@ from singularity_workflow.errors import SingularityError
 from singularity_workflow.store.replies import Beat, TaskRef
 from singularity_workflow.worker.watchdog import LoopWatchdog
 
-__all__ = ["Heartbeat", "PulseStore"]
+__all__ = ["SHARE_OF_WALKS", "Heartbeat", "PulseStore"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,14 @@ _SWEEP_FOR: Final = 12.0
 _LONGEST_PAUSE_WHEN_AWAY: Final = 1.0
 _LONGEST_PAUSE_WHEN_DEAF: Final = 0.7
 """Seconds: without notifications only the beats tell that a run was cancelled."""
+
+SHARE_OF_WALKS: Final = 0.02
+"""
+The most of the time that looking through the open runs may take.
+
+What an old snapshot keeps of runs that have ended meanwhile is passed over each time:
+after five minutes of load that took two seconds, every ten.
+"""
 
 
 class PulseStore(Protocol):
@@ -78,6 +86,7 @@ class Heartbeat:
         self._watchdog = watchdog
         self._is_told = is_told
         self._sweep_until = 0.0
+        self._no_sweep_before = 0.0
         self._is_away = False
         self._lease = lease.total_seconds()
         # by the clock on the wall: the other one stands still while a laptop sleeps
@@ -152,8 +161,10 @@ class Heartbeat:
 
     async def _beat(self, store: PulseStore, beats: int) -> float:
         """Beat once, and return how long to wait before the next."""
-        is_urgent = time.monotonic() < self._sweep_until
-        sweep = is_urgent or beats % _BEATS_PER_SWEEP == 0
+        began = time.monotonic()
+        is_urgent = began < self._sweep_until
+        is_turn = beats % _BEATS_PER_SWEEP == 0 and began >= self._no_sweep_before
+        sweep = is_urgent or is_turn
         try:
             beat = await store.heartbeat(
                 self.worker_id, self._known_tasks(), sweep=sweep
@@ -170,6 +181,9 @@ class Heartbeat:
             logger.exception("the heartbeat failed, trying again")
             return self._interval
         self._is_away = False
+        if sweep:
+            took = time.monotonic() - began
+            self._no_sweep_before = began + took / SHARE_OF_WALKS
         self._note_beat()
         self._on_beat(beat)
         return self._interval

@@ -22,6 +22,15 @@ The others begin at the last key that was taken: what an old snapshot keeps of t
 messages before it need not be passed over each time.
 """
 
+_SHARE_OF_SCANS: Final = 0.02
+_LONGEST_PAUSE: Final = 60.0
+"""
+The most of the time that goes into such claims, and the most seconds between them.
+
+A snapshot that is held for minutes makes each of them pass over all that was claimed
+since. Hints tell of new messages before the last key anyway: this is for lost ones.
+"""
+
 
 class QueueView:
     """
@@ -40,6 +49,8 @@ class QueueView:
         self._claims = 0
         self._announced: int | None = None
         self._scanned_at = float("-inf")
+        self._scan_began = 0.0
+        self._pause = _FULL_SCAN
         self._claimed_at = float("-inf")
 
     def announce(self, key: int | None) -> None:
@@ -56,8 +67,11 @@ class QueueView:
 
     def begin_claim(self) -> int:
         """Return the key from which to claim; now and then the very first."""
-        if self._clock() - self._scanned_at > _FULL_SCAN:
+        now = self._clock()
+        if now - self._scanned_at > self._pause:
             self._low = 0
+        if self._low == 0:
+            self._scan_began = now
         if not self._claims:
             self._announced = None
         self._claims += 1
@@ -83,6 +97,8 @@ class QueueView:
         self._claimed_at = self._clock()
         if low == 0:
             self._scanned_at = self._claimed_at
+            took = self._scanned_at - self._scan_began
+            self._pause = min(_LONGEST_PAUSE, max(_FULL_SCAN, took / _SHARE_OF_SCANS))
         if reply.last is not None:
             self._low = reply.last
         self.head = reply.head

@@ -47,6 +47,7 @@ class Duty:
         name: For the log.
         call: Does it, and returns in how many seconds it is due again, None if not.
         longest_pause: Seconds after which it is called though nothing is due.
+        share: The most of the time that such calls may take; None: no matter.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Duty:
         name: str,
         call: Callable[[], Awaitable[float | None]],
         longest_pause: float,
+        share: float | None = None,
     ) -> None:
         self._name = name
         self._call = call
         self._longest_pause = longest_pause
+        self._share = share
         self._due_at = float("inf")
         self._sooner = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -92,8 +95,12 @@ class Duty:
                     await asyncio.wait_for(self._sooner.wait(), pause)
                     continue
             self._due_at = float("inf")
-            latest = loop.time() + self._longest_pause
+            began = loop.time()
             await self._call_once()
+            pause = self._longest_pause
+            if self._share is not None:
+                pause = max(pause, (loop.time() - began) / self._share)
+            latest = began + pause
 
     async def _call_once(self) -> None:
         try:

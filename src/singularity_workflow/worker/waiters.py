@@ -22,6 +22,7 @@ from singularity_workflow.errors import (
     RunNotFound,
     SingularityError,
 )
+from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.store.replies import EndedRun
 
 __all__ = ["ResultStore", "Waiters"]
@@ -59,8 +60,9 @@ class Waiters:
         self._futures: dict[str, list[asyncio.Future[EndedRun]]] = {}
         # True: ask until the end is there; False: ask once, then we will be told
         self._questions: dict[str, bool] = {}
-        # runs of this process whose end it has not seen yet, and so will tell of
-        self._ours: set[str] = set()
+        # runs of this process whose end it has not seen yet, and so will tell of; each
+        # with its workflow, whose code must be here until then
+        self._ours: dict[str, CompiledWorkflow | None] = {}
         # those that are being started: the database need not have them yet
         self._expected: set[str] = set()
         self._must_ask = asyncio.Event()
@@ -125,29 +127,51 @@ class Waiters:
                 self._ask(run_id, again=True)
             return await future
 
-    def track(self, run_ids: Iterable[str]) -> None:
-        """Take note of runs that this process runs, from before their start on."""
-        self._ours.update(run_ids)
+    def track(
+        self,
+        run_ids: Iterable[str],
+        workflows: Iterable[CompiledWorkflow] | None = None,
+    ) -> None:
+        """
+        Take note of runs that this process is about to start, and runs itself.
+
+        Args:
+            run_ids: The runs.
+            workflows: The workflow of each, which is held until the run has ended.
+        """
+        if workflows is None:
+            self._ours.update(dict.fromkeys(run_ids))
+        else:
+            self._ours.update(zip(run_ids, workflows, strict=True))
+
+    def workflow_of(self, run_id: str) -> CompiledWorkflow | None:
+        """
+        Return the workflow that a run of this process was started with.
+
+        Two runs of one version may have been started with different functions.
+        """
+        return self._ours.get(run_id)
 
     def untrack(self, run_ids: Iterable[str]) -> None:
         """Take note that nobody here will tell of the ends of these runs."""
-        self._ours.difference_update(run_ids)
+        for run_id in run_ids:
+            self._ours.pop(run_id, None)
 
     def disown(self, run_ids: Iterable[str]) -> None:
         """Take note that these runs may be another's now, and ask until they ended."""
         for run_id in run_ids:
-            self._ours.discard(run_id)
+            self._ours.pop(run_id, None)
             if run_id in self._futures:
                 self._ask(run_id, again=True)
 
     def disown_all_but(self, kept: Collection[str]) -> None:
         """Take note that of the runs of this process only these are still its own."""
-        self.disown(self._ours.difference(kept))
+        self.disown(self._ours.keys() - set(kept))
 
     def tell(self, ended: Iterable[EndedRun]) -> None:
         """Wake those who wait for these runs."""
         for end in ended:
-            self._ours.discard(end.run_id)
+            self._ours.pop(end.run_id, None)
             if end.run_id not in self._futures:
                 continue
             if end.status == "completed" and end.output is None:
@@ -173,7 +197,7 @@ class Waiters:
     def ask_about(self, run_ids: Iterable[str]) -> None:
         """Ask about those of the runs that somebody waits for: others ended them."""
         for run_id in run_ids:
-            self._ours.discard(run_id)
+            self._ours.pop(run_id, None)
             if run_id in self._futures:
                 self._ask(run_id, again=False)
 

@@ -23,7 +23,7 @@ from singularity_workflow.version import library_version
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.dispatcher import Dispatcher, DispatcherHooks
 from singularity_workflow.worker.executors import Executors
-from singularity_workflow.worker.heartbeat import Heartbeat
+from singularity_workflow.worker.heartbeat import SHARE_OF_WALKS, Heartbeat
 from singularity_workflow.worker.resources import OpenResources
 from singularity_workflow.worker.runner import Runner
 from singularity_workflow.worker.threads import DaemonThreads
@@ -129,7 +129,7 @@ class TaskWorker:
                 is_told=is_told,
             ),
         )
-        self.adopter = Duty("adoption", self._adopt, ADOPTION_PAUSE)
+        self.adopter = Duty("adoption", self._adopt, ADOPTION_PAUSE, SHARE_OF_WALKS)
         self._heartbeat: Heartbeat | None = None
         self._waiters = waiters
 

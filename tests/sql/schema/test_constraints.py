@@ -124,6 +124,23 @@ OF_A_DEFINITION = [
     ),
 ]
 
+OF_A_DRAFT = [
+    Breach("flow_drafts", "name = 'bad-name'", "flow_drafts_name_is_valid"),
+    Breach("flow_draft_steps", "name = '1st'", "flow_draft_steps_name_is_valid"),
+    Breach("flow_draft_steps", "kind = 'loop'", "flow_draft_steps_kind_is_known"),
+    Breach(
+        "flow_draft_steps", "step_no = -1", "flow_draft_steps_number_is_not_negative"
+    ),
+    Breach("flow_draft_steps", "kind = 'single'", "flow_draft_steps_only_maps_map"),
+    Breach(
+        "flow_draft_steps",
+        "initial_tasks = -1",
+        "flow_draft_steps_initial_tasks_is_not_negative",
+    ),
+    Breach("deleted_flows", "workflow_id = null", "deleted_flows_is_one_of_them"),
+    Breach("deleted_flows", "draft_id = 1", "deleted_flows_is_one_of_them"),
+]
+
 
 @pytest.fixture
 def _rows(db):
@@ -157,6 +174,25 @@ def test_a_row_of_a_definition_is_consistent(db, breach):
     assert caught.value.diag.constraint_name == breach.constraint
 
 
+@pytest.mark.parametrize("breach", OF_A_DRAFT, ids=str)
+def test_a_row_of_a_draft_is_consistent(db, breach):
+    """
+    As those of the version that it becomes.
+    """
+    db.call("create_flow", "flow")
+    step = {"name": "m", "kind": "map", "initial_tasks": 2}
+    db.call("add_flow_step", "flow", step)
+    db.execute(
+        "insert into singularity_workflow.deleted_flows (name, workflow_id) "
+        "values ('gone', 1)"
+    )
+
+    with db.raises(CHECK_VIOLATION) as caught:
+        db.execute(f"update singularity_workflow.{breach.table} set {breach.change}")
+
+    assert caught.value.diag.constraint_name == breach.constraint
+
+
 @pytest.mark.parametrize(
     ("table", "columns"),
     [
@@ -165,6 +201,10 @@ def test_a_row_of_a_definition_is_consistent(db, breach):
         ("workflow_steps", "workflow_id, lower(name)"),
         ("workflow_step_dependencies", "workflow_id, depends_on_no, step_no"),
         ("workflows", "name, version"),
+        ("flow_drafts", "name"),
+        ("flow_drafts", "lower(name)"),
+        ("flow_draft_steps", "draft_id, step_no"),
+        ("flow_draft_steps", "draft_id, lower(name)"),
         ("runs", "run_id"),
         ("step_states", "run_id, step_no"),
         ("tasks", "run_id, step_no, task_index"),
@@ -211,21 +251,6 @@ def test_payloads_are_json(db):
 
     assert len(rows) > 8
     assert {row.data_type for row in rows} == {"json"}
-
-
-def test_definitions_go_with_their_version(db):
-    """
-    Deleting a version deletes its steps and edges, and nothing of another.
-    """
-    workflow = db.make_workflow(single("a"), single("b", "a"))
-    db.make_workflow(single("a"))
-
-    db.execute(
-        "delete from singularity_workflow.workflows where workflow_id = %s", workflow.id
-    )
-
-    assert db.count("workflow_steps") == 1
-    assert db.count("workflow_step_dependencies") == 0
 
 
 def test_the_error_class_of_a_check_is_known():

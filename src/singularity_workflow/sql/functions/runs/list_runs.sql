@@ -16,7 +16,7 @@ create or replace function singularity_workflow.list_runs(
   p_filter jsonb default '{}',
   p_before uuid default null,          -- only runs older than this one
   p_limit  integer default 50,
-  p_scan   integer default 4000
+  p_scan   integer default 2500
 )
 returns json                           -- {runs: […], next: run id to go on before; null: all seen}
 language plpgsql
@@ -57,7 +57,7 @@ begin
                         where w.name = p_filter->>'workflow');
   end if;
   if v_output is not null then
-    p_scan := p_scan / 20;       -- an output is put together from the final steps
+    p_scan := greatest(1, p_scan / 25);       -- an output is put together from the final steps
   end if;
 
   while v_has_more and cardinality(v_page) < p_limit and p_scan > 0 loop
@@ -74,11 +74,13 @@ begin
       where (v_statuses is null or r.status = any (v_statuses))
         and (v_versions is null or r.workflow_id = any (v_versions))
         and r.tags @> v_tags
+        and (p_filter->>'parent' is null or r.parent_run_id = (p_filter->>'parent')::uuid)
+        and (p_filter->>'origin' is null or r.origin_run_id = (p_filter->>'origin')::uuid)
         and (v_since is null or r.created_at >= v_since)
         and (v_until is null or r.created_at < v_until)
-        and (v_input is null or singularity_workflow.holds(v_input, r.input::jsonb))
+        and (v_input is null or singularity_workflow.holds(v_input, coalesce(r.input, 'null')))
         and (v_output is null or r.status = 'completed' and singularity_workflow.holds(
-               v_output, singularity_workflow.run_output(r.run_id)::jsonb))
+               v_output, singularity_workflow.run_output(r.run_id)))
       order by f.place
       limit p_limit - cardinality(v_page));
     if cardinality(v_page) = p_limit then

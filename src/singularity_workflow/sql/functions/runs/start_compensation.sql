@@ -1,6 +1,6 @@
 -- singularity_workflow.start_compensation: undo what a failed or cancelled run has done.
 --
--- Called by  fire_timers
+-- Called by  fire_batch
 -- Locks      none but its new rows; the timer, which the caller holds, lets one try it
 -- Errors     none
 --
@@ -38,6 +38,7 @@ begin
     select from singularity_workflow.workflow_steps u
     join singularity_workflow.workflow_steps w
       on w.workflow_id = v_origin.workflow_id and w.name = u.name
+     and (u.kind = 'single' or u.over_step_no = u.step_no)
     join singularity_workflow.tasks t
       on t.run_id = p_run_id and t.step_no = w.step_no and t.status = 'completed'
     where u.workflow_id = v_origin.undo_id)
@@ -53,6 +54,9 @@ begin
          v_origin.owner, v_origin.serial, v_origin.tags, v_origin.metadata, v_origin.input,
          p_now, p_now, p_run_id, 'compensation'
   from singularity_workflow.workflows w where w.workflow_id = v_origin.undo_id;
+  if not found then
+    return;       -- it was deleted meanwhile
+  end if;
 
   insert into singularity_workflow.run_tags (tag, run_id)
   select distinct t.tag, v_id from unnest(v_origin.tags) t (tag);
@@ -62,6 +66,7 @@ begin
     from singularity_workflow.workflow_steps u
     left join singularity_workflow.workflow_steps w
       on w.workflow_id = v_origin.workflow_id and w.name = u.name
+     and (u.kind = 'single' or u.over_step_no = u.step_no)  -- another map has other elements
     left join singularity_workflow.step_states s on s.run_id = p_run_id and s.step_no = w.step_no
     cross join lateral (
       select json_agg(json_build_object(

@@ -31,9 +31,11 @@ declare
   v_has_keys boolean;
   v_bad text;
   v_unknown text;
+  v_size integer;
   v_new uuid[];
   v_has_root_maps boolean;
   v_has_deadlines boolean;
+  v_has_tags boolean;
   v_has_news boolean := false;          -- for parents and compensations
   v_ready singularity_workflow.ready_step[];
   v_empty singularity_workflow.step_key[];
@@ -61,8 +63,8 @@ begin
          (array_agg(coalesce(r.id::text, 'null'))
             filter (where r.id is null or substr(r.id::text, 15, 1) <> '7'))[1],
          min(coalesce(r.workflow, r.asked::text, 'null')) filter (where r.workflow_id is null),
-         bool_or(r.has_root_maps)
-  into v_has_keys, v_bad, v_unknown, v_has_root_maps
+         bool_or(r.has_root_maps), count(*)
+  into v_has_keys, v_bad, v_unknown, v_has_root_maps, v_size
   from requests r;
 
   if v_bad is not null then
@@ -111,19 +113,31 @@ begin
     on conflict (run_id) do nothing
     returning run_id, deadline_at, tags
   ),
-  tags as (
-    insert into singularity_workflow.run_tags (tag, run_id)
-    select t.tag, n.run_id from new_runs n cross join unnest(n.tags) t (tag)
-    on conflict do nothing
-  ),
   deadlines as (
     insert into singularity_workflow.timers (kind, run_id, due_at)
     select 'deadline', n.run_id, singularity_workflow.now() + (n.deadline_at - v_now)
     from new_runs n where n.deadline_at is not null
   )
-  select coalesce(array_agg(n.run_id), '{}'), coalesce(bool_or(n.deadline_at is not null), false)
-  into v_new, v_has_deadlines
+  select coalesce(array_agg(n.run_id), '{}'), coalesce(bool_or(n.deadline_at is not null), false),
+         coalesce(bool_or(n.tags <> '{}'), false)
+  into v_new, v_has_deadlines, v_has_tags
   from new_runs n;
+
+  if cardinality(v_new) < v_size and exists (
+       select from json_to_recordset(p_requests) x (id uuid)
+       where not exists (select from singularity_workflow.runs r where r.run_id = x.id)) then
+    raise exception using errcode = 'SW404',
+      message = 'a workflow was deleted while a run of it was being started';
+  end if;
+
+  if v_has_tags then
+    insert into singularity_workflow.run_tags (tag, run_id)
+    select distinct t.tag, r.run_id
+    from unnest(v_new) n (run_id)
+    cross join lateral (
+      select r.run_id, r.tags from singularity_workflow.runs r where r.run_id = n.run_id offset 0) r
+    cross join unnest(r.tags) t (tag);
+  end if;
 
   if v_has_root_maps then
     perform singularity_workflow.check_map_inputs(v_new);

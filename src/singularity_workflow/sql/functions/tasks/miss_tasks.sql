@@ -60,7 +60,7 @@ begin
 
   with judged as materialized (
     select m as outcome, m.run_id, m.step_no, m.task_index, m.attempt,
-           t.failures + 1 as failures,
+           t.failures + 1 as failures, m.outcome in ('failed', 'violation') as is_failure,
            singularity_workflow.outcome_error(m.outcome, m.output, m.error) as error,
            m.outcome = 'skipped' or m.outcome = 'unmet' and w.on_unmet <> 'fail' as is_skipped,
            m.outcome = 'failed' and m.kind = 'map' and w.on_error <> 'fail' as is_tolerated,
@@ -81,7 +81,7 @@ begin
     update singularity_workflow.tasks t
     set status = case when j.is_retried then 'waiting' when j.is_skipped then 'skipped' else 'failed' end,
         wait_reason = case when j.is_retried then 'retry' end,
-        failures = case when j.is_skipped then t.failures else j.failures end,
+        failures = case when j.is_failure then j.failures else t.failures end,
         error = j.error,
         ended_at = case when not j.is_retried then p_now end
     from judged j

@@ -1,6 +1,6 @@
 -- singularity_workflow.check_definition: refuse a definition that cannot run.
 --
--- Called by  register_workflow
+-- Called by  register_workflow, save_flow
 -- Locks      none
 -- Errors     SW400 with the JSON pointer of the first problem in `detail`
 --
@@ -31,8 +31,9 @@ begin
     from jsonb_array_elements(p_definition->'steps') with ordinality s
   ),
   edges as (
-    select s.no, s.name, d.ordinality - 1 as at, d.value as dependency
+    select s.no, s.name, d.ordinality - 1 as at, d.value as dependency, k.name is not null as is_known
     from steps s cross join jsonb_array_elements_text(s.depends_on) with ordinality d
+    left join (select distinct n.name from steps n) k on k.name = d.value
   ),
   problems as (
     select -1 as no, '/name' as pointer,
@@ -65,13 +66,14 @@ begin
                   case when e.dependency = e.name then 'itself'
                        else format('%L, which does not exist', e.dependency) end)
     from edges e
-    where e.dependency = e.name or not exists (select from steps s where s.name = e.dependency)
+    where e.dependency = e.name or not e.is_known
     union all
     select s.no, format('/steps/%s/over', s.no),
            format('map step %L must name, in "over", the one dependency that it maps over', s.name)
     from steps s
     where s.kind = 'map'
       and (s.step->>'over' is null and jsonb_array_length(s.depends_on) > 1
+           and s.depends_on <@ jsonb_build_array(s.depends_on->0) is false
            or s.step->>'over' is not null and not s.depends_on ? (s.step->>'over'))
     union all
     select s.no, format('/steps/%s/%s', s.no, o.key), format('%s is an option of map steps', o.key)
@@ -104,6 +106,7 @@ begin
     from steps s
     cross join singularity_workflow.check_options(
       s.step->'options', format('/steps/%s/options', s.no)) o
+    where s.step->'options' not in ('null', '{}')   -- most steps of a large workflow have none
   )
   select p.pointer, p.message into v_problem
   from problems p order by p.no, p.pointer limit 1;

@@ -1,6 +1,7 @@
 -- singularity_workflow.check_options: what is wrong with the options of a step or workflow.
 --
--- Called by  check_definition, for the workflow and for each step
+-- Called by  check_definition, for the workflow and for each step; create_flow and
+--            add_flow_step
 -- Locks      none
 -- Errors     none: the caller picks the first problem
 --
