@@ -21,6 +21,7 @@ Every error that the library raises, and nothing else.
     │   ├── WorkerLost            a task's worker died too often
     │   └── StateTransitionError  not possible in the run's status         SW409
     ├── WorkflowNotFound          no such workflow is registered           SW404
+    ├── StepNotFound              the run's workflow has no such step      SW406
     ├── WorkflowInUse             live runs need what was to be deleted    SW423
     ├── InvalidInput              a run's or step's input does not fit     SW401
     ├── InvalidOutput             a step's output does not fit
@@ -67,6 +68,7 @@ __all__ = [
     "SchemaTooNew",
     "SingularityError",
     "StateTransitionError",
+    "StepNotFound",
     "StepTimeout",
     "UnsupportedIsolation",
     "WorkerLost",
@@ -267,6 +269,12 @@ class WorkflowNotFound(SingularityError, LookupError):
     """No workflow of this name is known to the engine or the database."""
 
     sqlstate = "SW404"
+
+
+class StepNotFound(SingularityError, LookupError):
+    """The workflow of the run has no step of this name."""
+
+    sqlstate = "SW406"
 
 
 class WorkflowInUse(SingularityError):

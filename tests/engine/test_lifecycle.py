@@ -19,8 +19,8 @@ from singularity_workflow import (
     RunNotFound,
     RunStatus,
     StateTransitionError,
+    StepNotFound,
     Workflow,
-    WorkflowNotFound,
 )
 
 CALLS = {
@@ -405,7 +405,7 @@ def test_a_fork_from_a_step_that_is_not_there(engine):
     handle = engine.start(flow)
     handle.result()
 
-    with pytest.raises(WorkflowNotFound, match="nowhere"):
+    with pytest.raises(StepNotFound, match="nowhere"):
         handle.fork("nowhere")
     with pytest.raises(InvalidSetting):
         engine.fork(handle.id, 3)

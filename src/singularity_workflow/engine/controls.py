@@ -198,7 +198,7 @@ class RunControls:
 
         Raises:
             RunNotFound: If there is no such run.
-            WorkflowNotFound: If its workflow has no such step.
+            StepNotFound: If its workflow has no such step.
             StateTransitionError: If a step that *from_step* depends on has not ended.
         """
         if not isinstance(from_step, str):

@@ -82,7 +82,7 @@ def test_unknown_runs_steps_and_ids(db):
 
     with db.raises("SW405"):
         db.call("copy_run", db.new_id(), db.new_id())
-    with db.raises("SW404"):
+    with db.raises("SW406"):
         db.copy(run, "nope")
     with db.raises("SW403"):
         db.copy(run, new_id=uuid4())

@@ -2,8 +2,8 @@
 --
 -- Called by  Store.copy_run, for retries and forks; public
 -- Locks      the source run; otherwise only new rows
--- Errors     SW403 the new id is no version 7 uuid, SW404 no such step, or workflow, SW405 no such run,
---            SW409 not possible in the source's status, SW410
+-- Errors     SW403 the new id is no version 7 uuid, SW404 no such workflow, SW405 no such run,
+--            SW406 no such step, SW409 not possible in the source's status, SW410
 --
 -- A retry takes over every completed and skipped step, and the completed elements of
 -- maps that were not through; not what was undone by a compensation. A fork takes over

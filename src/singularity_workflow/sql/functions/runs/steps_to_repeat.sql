@@ -2,7 +2,7 @@
 --
 -- Called by  copy_run, with the source locked
 -- Locks      none
--- Errors     SW404 no such step, SW409 not possible in the source's status
+-- Errors     SW406 no such step, SW409 not possible in the source's status
 --
 -- Of a fork the chosen step, of a retry those that a compensation has undone; and in
 -- both cases all that depends on them.
@@ -26,7 +26,7 @@ begin
     from singularity_workflow.workflow_steps w
     where w.workflow_id = p_source.workflow_id and w.name = p_from_step;
     if v_first is null then
-      raise exception using errcode = 'SW404',
+      raise exception using errcode = 'SW406',
         message = format('the workflow of run %s has no step %L', p_source.run_id, p_from_step);
     end if;
 

@@ -60,7 +60,8 @@ begin
 
   with judged as materialized (
     select m as outcome, m.run_id, m.step_no, m.task_index, m.attempt,
-           t.failures + 1 as failures, m.outcome in ('failed', 'violation') as is_failure,
+           t.failures + 1 as failures,
+           m.outcome in ('failed', 'violation') or m.outcome = 'unmet' and w.on_unmet = 'fail' as is_failure,
            singularity_workflow.outcome_error(m.outcome, m.output, m.error) as error,
            m.outcome = 'skipped' or m.outcome = 'unmet' and w.on_unmet <> 'fail' as is_skipped,
            m.outcome = 'failed' and m.kind = 'map' and w.on_error <> 'fail' as is_tolerated,
