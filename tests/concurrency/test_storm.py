@@ -160,7 +160,7 @@ def test_no_two_functions_deadlock_and_no_work_is_lost(sessions, clock):
     # a claim that met a paused run while it was cancelled put its message back, for
     # the next claim to drop
     queues = ["default", *(f"local:{worker.db.worker}" for worker in workers)]
-    workers[0].held += db.claim(queues=queues)
+    workers[0].held += workers[0].db.claim(queues=queues)
     db.check()
     clock.advance(days=1)
     drain(db, workers, clock)
