@@ -12,7 +12,8 @@ def test_ids_made_before_are_smaller_and_later_ones_are_not(db):
     first, ours, later = db.row(
         "select singularity_workflow.first_run_id(clock_timestamp()) as first,"
         " singularity_workflow.new_run_id(),"
-        " singularity_workflow.first_run_id(clock_timestamp() + interval '1 s') as later"
+        " singularity_workflow.first_run_id("
+        "clock_timestamp() + interval '1 s') as later"
     )
 
     assert first <= ours < later

@@ -1,10 +1,9 @@
-"""singularity_workflow.start_compensation: undo what a failed or cancelled run has done."""
+"""singularity_workflow.start_compensation: undo what a run has done."""
 
 from __future__ import annotations
 
 import pytest
 from fixtures.definitions import map_step, single, undo_step
-from fixtures.workbench import of
 
 ONCE = {"max_attempts": 1}
 STEPS = (single("a"), map_step("m", "a"), single("z", "m", **ONCE))
