@@ -47,7 +47,7 @@ def test_the_failure_of_a_parent_cancels_its_children(db, family):
     """
     Another step of it failed.
     """
-    run, child, grandchild = family
+    run, child, _ = family
     row = run.task("x")
     db.report(
         {

@@ -1,4 +1,4 @@
-"""singularity_workflow.pause_runs: let runs start nothing more until they are resumed."""
+"""singularity_workflow.pause_runs: runs start nothing more until resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""singularity_workflow.start_compensation: undo what a failed or cancelled run has done."""
+"""singularity_workflow.start_compensation: undo what a run has done."""
 
 from __future__ import annotations
 

@@ -265,7 +265,8 @@ def poison(db):
         "begin raise exception 'poison'; end $$"
     )
     db.execute(
-        "create trigger poison before update on singularity_workflow.tasks for each row "
+        "create trigger poison before update on singularity_workflow.tasks for each row"
+        " "
         f"when (new.run_id = '{run.id}') execute function testing.poison()"
     )
     return run

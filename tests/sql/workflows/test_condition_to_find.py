@@ -1,4 +1,4 @@
-"""singularity_workflow.condition_to_find: a condition in the form that `holds` takes."""
+"""singularity_workflow.condition_to_find: a condition as `holds` takes it."""
 
 from __future__ import annotations
 

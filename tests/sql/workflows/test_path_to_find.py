@@ -1,4 +1,4 @@
-"""singularity_workflow.path_to_find: an SQL/JSON path that finds something if it holds."""
+"""singularity_workflow.path_to_find: a path that finds something if it holds."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ declare
   v_plan record;
   v_opened record;
   v_announced bigint;
+  v_steps integer;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
@@ -48,6 +49,8 @@ begin
     return json_build_object('run_id', p_new_id, 'workflow_id', v_source.workflow_id);
   end if;
   v_again := singularity_workflow.steps_to_repeat(v_source, p_from_step);
+  select w.step_count into v_steps
+  from singularity_workflow.workflows w where w.workflow_id = v_source.workflow_id;
 
   with steps as materialized (
     select s.*, w.dependency_count, w.max_concurrency,
@@ -157,7 +160,8 @@ begin
                   filter (where not s.is_kept and not s.is_partial and s.dependency_count = 0), '{}') as roots,
          coalesce(array_agg((p_new_id, s.step_no)::singularity_workflow.step_key)
                   filter (where s.is_partial), '{}') as partial,
-         bool_or(case when s.is_partial then c.created < c.until
+         count(*) < v_steps or bool_or(case
+                      when s.is_partial then c.created < c.until
                       when s.is_kept and s.status = 'completed'
                       then coalesce(c.created, 0) < s.initial_tasks end) as is_torn
   into v_plan

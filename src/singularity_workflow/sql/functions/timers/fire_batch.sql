@@ -37,13 +37,17 @@ declare
   v_ended uuid[] := '{}';
 begin
   select array_agg(distinct t.run_id) into v_parents
-  from singularity_workflow.timers t
-  where t.timer_id = any (p_due) and t.kind = 'children';
+  from unnest(p_due) d (timer_id)
+  cross join lateral (
+    select t.* from singularity_workflow.timers t where t.timer_id = d.timer_id offset 0) t
+  where t.kind = 'children';
 
   -- all runs in one go and in order: parents and children of different timers may meet
   v_locked := singularity_workflow.lock_runs(
-    array(select t.run_id from singularity_workflow.timers t
-          where t.timer_id = any (p_due) and t.kind not in ('children', 'compensate')
+    array(select t.run_id from unnest(p_due) d (timer_id)
+          cross join lateral (
+            select t.* from singularity_workflow.timers t where t.timer_id = d.timer_id offset 0) t
+          where t.kind not in ('children', 'compensate')
           union
           select c.run_id from singularity_workflow.children_to_follow(v_parents, c_children) c), false);
 
@@ -59,9 +63,13 @@ begin
   for v_timer in
     select t.kind, t.run_id, t.step_no, t.task_index, r.status, r.serial,
            coalesce(t.attempt, 0) = r.pauses as is_current
-    from singularity_workflow.timers t
-    join singularity_workflow.runs r on r.run_id = t.run_id
-    where t.timer_id = any (p_due) and t.run_id = any (v_locked)
+    from unnest(p_due) d (timer_id)
+    cross join lateral (
+      select t.* from singularity_workflow.timers t where t.timer_id = d.timer_id offset 0) t
+    cross join lateral (
+      select r.status, r.serial, r.pauses from singularity_workflow.runs r
+      where r.run_id = t.run_id offset 0) r
+    where t.run_id = any (v_locked)
       and t.kind in ('fan_out', 'sweep', 'deadline', 'resume')
     order by t.run_id, t.kind, t.step_no, t.task_index
   loop
@@ -104,8 +112,10 @@ begin
   end if;
 
   for v_timer in
-    select t.run_id from singularity_workflow.timers t
-    where t.timer_id = any (p_due) and t.kind = 'compensate' order by t.run_id
+    select t.run_id from unnest(p_due) d (timer_id)
+    cross join lateral (
+      select t.* from singularity_workflow.timers t where t.timer_id = d.timer_id offset 0) t
+    where t.kind = 'compensate' order by t.run_id
   loop
     v_part := singularity_workflow.start_compensation(v_timer.run_id, p_now);
     p_announced := least(p_announced, v_part.p_announced);
@@ -113,7 +123,8 @@ begin
   end loop;
 
   delete from singularity_workflow.timers t
-  where t.timer_id = any (p_due)
+  using unnest(p_due) d (timer_id)
+  where t.timer_id = d.timer_id
     and (t.run_id = any (v_locked) or t.kind in ('children', 'compensate')
          or not exists (select from singularity_workflow.runs r where r.run_id = t.run_id));
 
