@@ -168,7 +168,7 @@ def test_what_is_no_path_is_refused(db, varied, name):
     """
     Left out it would match every run.
     """
-    with db.raises("SW401"):
+    with db.raises("SW403"):
         page(db, {name: "$.n >"})
 
 
