@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fixtures.definitions import single
+from fixtures.definitions import map_step, single
+from fixtures.workbench import failed
 
 
 @pytest.fixture
@@ -77,3 +78,27 @@ def test_a_claim_during_a_resumption_loses_nothing(sessions, run):
 
     db.check()
     assert [task.run_id for task in claimer.claim()] == [run.id]
+
+
+def test_a_held_run_of_many_timers_stops_no_others(sessions):
+    """
+    They stay for later, and are not the first again.
+    """
+    db, holder = sessions.monitor, sessions.open()
+    many = db.start(
+        db.make_workflow(map_step("m", retry={"delay": 0, "jitter": False})),
+        list(range(600)),
+    )
+    db.report(*(failed(task) for task in db.claim(600)))
+    lone = db.start(db.make_workflow(single("a"), deadline=1))
+    db.advance(seconds=5)
+
+    with holder.connection.transaction():
+        holder.hold(many)
+        db.fire()
+        db.fire()
+        assert lone.status == "cancelled"
+    db.settle()
+
+    assert {task.status for task in many.tasks("m")} == {"queued"}
+    db.check()

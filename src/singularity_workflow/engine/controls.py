@@ -259,10 +259,20 @@ class RunControls:
         return handles
 
     async def delete_runs(self, runs: RunFilter) -> list[UUID]:
-        """Delete all runs that match and have ended; return those that were."""
+        """
+        Delete all runs that match and have ended; return those that were.
+
+        A run that is about to be undone, or whose parent still needs its result, stays.
+        """
         found: list[UUID] = []
         async for ids in self._matching(runs, _ENDED):
-            found += await self._opened.delete(ids)
+            try:
+                found += await self._opened.delete(ids)
+            except StateTransitionError:
+                # one of them must stay, such as a run that is about to be undone
+                for run_id in ids:
+                    with contextlib.suppress(StateTransitionError, RunNotFound):
+                        found += await self._opened.delete([run_id])
         return found
 
     async def _repeat(self, run_id: RunId, from_step: str | None) -> RunHandle:
@@ -280,8 +290,14 @@ class RunControls:
             rows, before = await self._opened.store.list_runs(
                 wanted, before=before, limit=_AT_ONCE
             )
-            if rows:
-                yield [UUID(row["id"]) for row in rows]
+            # an undoing is meant only by who asks for it
+            ids = [
+                UUID(row["id"])
+                for row in rows
+                if runs.origin is not None or row["origin_kind"] != "compensation"
+            ]
+            if ids:
+                yield ids
             if before is None:
                 return
 

@@ -250,3 +250,82 @@ def test_a_fork_of_an_undoing_has_the_elements_of_a_step_that_was_through(db, wo
 
     assert [t.item["index"] for t in db.claim()] == [0, 1]
     db.check()
+
+
+def test_a_fork_undoes_only_what_it_did_itself(db, workflow):
+    """
+    What it took over belongs to the other run, which may have completed.
+    """
+    source = db.start(workflow, {"in": 1})
+    while source.status == "started":
+        for task in db.claim():
+            db.complete(task, [1, 2] if task.step == "a" else "done")
+        db.fire()
+    fork = db.copy(source, "m")
+    while fork.status == "started":
+        for task in db.claim():
+            if task.step == "z":
+                db.fail(task)
+            else:
+                db.complete(task, "again")
+    db.settle()
+
+    (undo,) = compensations(db, fork)
+    assert undo.steps == {"m": "started", "a": "skipped"}
+    assert [t.item["output"] for t in db.claim()] == ["again", "again"]
+    assert compensations(db, source) == []
+    db.check()
+
+
+def test_a_retry_of_a_fork_undoes_no_more_than_the_fork(db, workflow):
+    """
+    Whatever lies between, the line is where the fork began.
+    """
+    source = fail_last(db, workflow)
+    db.settle()
+    db.work(a="undone", m="undone")
+    fork = db.copy(source, "z")
+    db.fail(db.claim_one())
+    again = db.copy(fork)
+    db.fail(db.claim_one())
+    db.settle()
+
+    assert again.status == "failed"
+    assert [t for t in db.claim() if t.run_id == again.id] == []
+    db.check()
+
+
+def test_what_a_newer_version_does_not_undo_any_more_is_undone(db, workflow):
+    """
+    The compensation is the one that fits the run, not the latest.
+    """
+    run = db.start(workflow, {"in": 1})
+    db.complete(db.claim_one(), [])
+    db.make_workflow(undo_step("b"), name="undo", undoes="do")
+    db.make_workflow(single("b"), single("z", "b"), name="do", compensation="undo")
+
+    db.cancel(run)
+    db.settle()
+
+    (undo,) = compensations(db, run)
+    assert undo.steps == {"m": "skipped", "a": "started"}
+    db.check()
+
+
+def test_a_child_that_completed_unheard_is_undone(db):
+    """
+    Its parent was cancelled before it could take the result.
+    """
+    child = db.make_workflow(single("c"))
+    db.make_workflow(undo_step("a"), name="undo", undoes="do")
+    workflow = db.make_workflow(single("a"), name="do", compensation="undo")
+    run = db.start(workflow)
+    db.call_child(db.claim_one(), child)
+    db.complete(db.claim_one(), "booked")
+
+    db.cancel(run)
+    db.settle()
+
+    (task,) = db.claim()
+    assert task.item == {"index": 0, "item": None, "output": {"c": "booked"}}
+    db.check()

@@ -361,3 +361,21 @@ def test_a_paused_run_fails_and_skips_as_ever(db):
     assert run.steps == {"a": "skipped", "b": "started"}
     assert run.task("b").wait_reason == "paused"
     db.check()
+
+
+def test_a_step_that_fails_its_run_is_not_skipped_as_well(db):
+    """
+    One element fails and may be skipped, another one's predicate must hold.
+    """
+    run = db.start(
+        db.make_workflow(
+            map_step("m", max_attempts=1, on_failure="skip", on_unmet="fail")
+        ),
+        [1, 2],
+    )
+    first, second = db.claim()
+
+    db.report(failed(first), unmet(second))
+
+    assert (run.status, run.steps) == ("failed", {"m": "failed"})
+    db.check()

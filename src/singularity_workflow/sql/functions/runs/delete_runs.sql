@@ -47,7 +47,8 @@ begin
   cross join lateral (
     select w.compensation is not null and r.status <> 'completed' and exists (
       select from singularity_workflow.timers t
-      where t.due_at <= singularity_workflow.now() and t.kind = 'compensate'
+      where t.due_at <= singularity_workflow.now() + interval '2 minutes'  -- it may be put off
+        and t.kind = 'compensate'
         and t.run_id = r.run_id) as is_due) u
   where r.run_id = any (v_locked)
     and (u.is_due or r.parent_run_id is not null and exists (

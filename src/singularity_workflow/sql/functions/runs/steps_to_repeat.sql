@@ -67,7 +67,7 @@ begin
   if v_undoing is null and v_compensations is null and exists (
     select from singularity_workflow.workflows f
     join singularity_workflow.workflow_steps u
-      on u.workflow_id = singularity_workflow.latest_version(f.compensation)
+      on u.workflow_id = singularity_workflow.compensation_of(f.workflow_id)
     join singularity_workflow.workflow_steps w
       on w.workflow_id = f.workflow_id and w.name = u.name
     join singularity_workflow.tasks t
@@ -75,7 +75,8 @@ begin
     where f.workflow_id = p_source.workflow_id and f.compensation is not null)
     and exists (
       select from singularity_workflow.timers t
-      where t.due_at <= singularity_workflow.now() and t.kind = 'compensate'
+      where t.due_at <= singularity_workflow.now() + interval '2 minutes'  -- it may be put off
+        and t.kind = 'compensate'
         and t.run_id = p_source.run_id)
   then
     raise exception using errcode = 'SW409', detail = p_source.status,

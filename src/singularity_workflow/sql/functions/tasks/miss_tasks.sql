@@ -114,14 +114,18 @@ begin
   end if;
 
   if v_final is not null then
-    p_skipped := p_skipped || singularity_workflow.skip_failed_steps(v_final, p_now);
-
     select array_agg(f) into v_failing
     from unnest(v_final) f
     join singularity_workflow.runs r on r.run_id = f.run_id
     join singularity_workflow.workflow_steps w
       on w.workflow_id = r.workflow_id and w.step_no = f.step_no
     where f.outcome <> 'failed' or w.on_failure = 'fail';
+
+    -- a step that fails its run is not skipped by another task of it
+    p_skipped := p_skipped || singularity_workflow.skip_failed_steps(array(
+      select f from unnest(v_final) f
+      where not exists (
+        select from unnest(v_failing) g where g.run_id = f.run_id and g.step_no = f.step_no)), p_now);
   end if;
 
   p_failed_runs := '{}';

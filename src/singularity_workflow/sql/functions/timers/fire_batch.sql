@@ -128,6 +128,13 @@ begin
     and (t.run_id = any (v_locked) or t.kind in ('children', 'compensate')
          or not exists (select from singularity_workflow.runs r where r.run_id = t.run_id));
 
+  -- what is left belongs to runs that somebody holds: it must not be the first again, or
+  -- one held run with many timers would keep all others from being fired
+  update singularity_workflow.timers t
+  set due_at = singularity_workflow.now() + interval '50 milliseconds'
+  from unnest(p_due) d (timer_id)
+  where t.timer_id = d.timer_id;
+
   select json_agg(e.value) into p_ended
   from (select json_array_elements(singularity_workflow.ended_reply(v_ended, '{}')) as value
         union all

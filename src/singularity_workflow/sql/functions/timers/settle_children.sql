@@ -32,7 +32,8 @@ begin
       with ended as materialized (
         select t.run_id, t.step_no, t.task_index, t.attempt, coalesce(c.status, 'deleted') as status,
                c.run_id as child, c.error, c.reason, f.name as workflow,
-               v_problem is not null or not (w.options ?| array['retry', 'max_attempts']) as is_final
+               v_problem is not null or not (w.options ?| array['retry', 'max_attempts'])
+                 and r.max_attempts is null as is_final
         from unnest(p_timers) d (timer_id)
         join singularity_workflow.timers t on t.timer_id = d.timer_id
         join singularity_workflow.tasks k
