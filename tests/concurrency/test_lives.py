@@ -133,6 +133,7 @@ def test_timers_of_a_run_that_is_being_paused_wait(sessions, clock):
         pauser.pause(run)
         ticker.fire()
         assert len(run.timers()) == 2
+    clock.advance(milliseconds=50)
     ticker.fire()
 
     assert (run.status, run.task("a").wait_reason) == ("paused", "paused")
@@ -179,7 +180,7 @@ def test_a_child_that_is_held_is_cancelled_later(sessions, family, clock):
     db.check()
 
 
-def test_a_parent_that_is_held_is_told_later(sessions, family):
+def test_a_parent_that_is_held_is_told_later(sessions, family, clock):
     """
     The timer of its child's end stays.
     """
@@ -191,6 +192,7 @@ def test_a_parent_that_is_held_is_told_later(sessions, family):
         holder.hold(run)
         ticker.fire()
         assert len(run.timers("child")) == 1
+    clock.advance(milliseconds=50)
     ticker.fire()
 
     assert run.steps["a"] == "completed"

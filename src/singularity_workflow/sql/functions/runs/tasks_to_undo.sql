@@ -40,8 +40,7 @@ begin
     on w.workflow_id = r.workflow_id and w.step_no = t.step_no
   join singularity_workflow.step_states s on s.run_id = r.run_id and s.step_no = t.step_no
   left join singularity_workflow.runs c
-    on t.status = 'cancelled' and w.child_workflow is not null
-   and c.parent_run_id = t.run_id and c.parent_step_no = t.step_no
+    on t.status = 'cancelled' and c.parent_run_id = t.run_id and c.parent_step_no = t.step_no
    and c.parent_task_index = t.task_index and c.parent_attempt = t.attempt
    and c.status = 'completed'
   where r.run_id = p_run_id

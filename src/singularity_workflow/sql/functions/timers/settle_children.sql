@@ -39,7 +39,7 @@ begin
         join singularity_workflow.tasks k
           on k.run_id = t.run_id and k.step_no = t.step_no and k.task_index = t.task_index
         cross join lateral (
-          select r.workflow_id, r.status from singularity_workflow.runs r
+          select r.workflow_id, r.status, r.max_attempts from singularity_workflow.runs r
           where r.run_id = t.run_id offset 0) r
         join singularity_workflow.workflow_steps w
           on w.workflow_id = r.workflow_id and w.step_no = t.step_no
