@@ -124,7 +124,9 @@ begin
 
   delete from singularity_workflow.timers t
   using unnest(p_due) d (timer_id)
-  where t.timer_id = d.timer_id
+  cross join lateral (
+    select o.ctid from singularity_workflow.timers o where o.timer_id = d.timer_id offset 0) x
+  where t.ctid = x.ctid
     and (t.run_id = any (v_locked) or t.kind in ('children', 'compensate')
          or not exists (select from singularity_workflow.runs r where r.run_id = t.run_id));
 
@@ -133,7 +135,9 @@ begin
   update singularity_workflow.timers t
   set due_at = singularity_workflow.now() + interval '50 milliseconds'
   from unnest(p_due) d (timer_id)
-  where t.timer_id = d.timer_id;
+  cross join lateral (
+    select o.ctid from singularity_workflow.timers o where o.timer_id = d.timer_id offset 0) x
+  where t.ctid = x.ctid;
 
   select json_agg(e.value) into p_ended
   from (select json_array_elements(singularity_workflow.ended_reply(v_ended, '{}')) as value
