@@ -236,10 +236,14 @@ class RunControls:
     async def cancel_workflow_runs(
         self, runs: RunFilter, *, reason: str | None = None
     ) -> list[UUID]:
-        """Cancel all runs that match and have not ended; return those that were."""
+        """
+        Cancel all runs that match and have not ended; return those that were.
+
+        Compensations under way are cancelled only if the filter has an `origin`.
+        """
         why = read_text("reason", reason)
         found: list[UUID] = []
-        async for ids in self._matching(runs, _OPEN):
+        async for ids in self._matching(runs, _OPEN, spares_undoing=True):
             found += await self._opened.cancel(ids, why)
         return found
 
@@ -252,7 +256,7 @@ class RunControls:
         """
         possible = (RunStatus.FAILED, RunStatus.CANCELLED)
         handles: list[RunHandle] = []
-        async for ids in self._matching(runs, possible):
+        async for ids in self._matching(runs, possible, spares_undoing=True):
             for run_id in ids:
                 with contextlib.suppress(StateTransitionError, RunNotFound):
                     handles.append(await self._repeat(run_id, None))
@@ -281,20 +285,31 @@ class RunControls:
         return RunHandle(self, new_id, is_ours=is_ours)
 
     async def _matching(
-        self, runs: RunFilter, possible: Sequence[RunStatus]
+        self,
+        runs: RunFilter,
+        possible: Sequence[RunStatus],
+        *,
+        spares_undoing: bool = False,
     ) -> AsyncIterator[list[UUID]]:
-        """Yield the runs that match, as many at a time as one transaction may touch."""
+        """
+        Yield the runs that match, as many at a time as one transaction may touch.
+
+        Args:
+            runs: Which.
+            possible: The statuses in which it makes sense.
+            spares_undoing: Whether compensations are meant only by who asks for them.
+        """
         wanted = to_json(narrowed(runs, possible))
         before: UUID | None = None
         while True:
             rows, before = await self._opened.store.list_runs(
                 wanted, before=before, limit=_AT_ONCE
             )
-            # an undoing is meant only by who asks for it
+            spared = "compensation" if spares_undoing and runs.origin is None else None
             ids = [
                 UUID(row["id"])
                 for row in rows
-                if runs.origin is not None or row["origin_kind"] != "compensation"
+                if row["origin_kind"] is None or row["origin_kind"] != spared
             ]
             if ids:
                 yield ids
