@@ -58,6 +58,8 @@ begin
   end if;
   if v_output is not null then
     p_scan := greatest(1, p_scan / 25);       -- an output is put together from the final steps
+  elsif v_input is not null then
+    p_scan := greatest(1, p_scan / 10);       -- each input is parsed anew
   end if;
 
   while v_has_more and cardinality(v_page) < p_limit and p_scan > 0 loop
