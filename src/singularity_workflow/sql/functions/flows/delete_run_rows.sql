@@ -1,6 +1,6 @@
 -- singularity_workflow.delete_run_rows: delete a batch of what belongs to some runs.
 --
--- Called by  delete_workflow
+-- Called by  delete_workflow, delete_runs
 -- Locks      messages (SKIP LOCKED); runs in order of run_id, then their tasks in key order
 -- Errors     none
 --

@@ -1,7 +1,7 @@
 -- singularity_workflow.delete_runs: remove runs that have ended, a part at a time.
 --
 -- Called by  Store.delete_runs; public
--- Locks      the runs (SKIP LOCKED), then their tasks in key order, messages (SKIP LOCKED)
+-- Locks      the runs (SKIP LOCKED), then as delete_run_rows
 -- Errors     SW409 a run has not ended, or another one is still to learn how, SW410
 --
 -- At most p_limit rows a call, so that no transaction is long: tasks first, then steps,
@@ -21,7 +21,6 @@ declare
   v_run_id uuid;
   v_open record;
   v_left integer := p_limit;
-  v_rows integer;
   v_deleted uuid[] := '{}';
   v_locked uuid[];
 begin
@@ -66,47 +65,12 @@ begin
   end if;
 
   foreach v_run_id in array v_locked loop
-    with gone as (
-      delete from singularity_workflow.tasks t
-      where t.ctid = any (array(
-        select o.ctid from singularity_workflow.tasks o where o.run_id = v_run_id
-        order by o.step_no, o.task_index limit v_left for update))
-      returning t.run_id, t.step_no, t.task_index, t.msg_id
-    ),
-    messages as (
-      -- of a run that was cancelled, and whose sweep is not through
-      delete from pgmq.q_swf_tasks q
-      where q.ctid = any (array(
-        select m.ctid from pgmq.q_swf_tasks m where m.msg_id in (select g.msg_id from gone g)
-        for update skip locked))
-    ),
-    failures as (
-      delete from singularity_workflow.task_failures f
-      using gone g
-      where f.run_id = g.run_id and f.step_no = g.step_no and f.task_index = g.task_index
-    )
-    select count(*) into v_rows from gone;
-    v_left := v_left - v_rows;
-    exit when v_left <= 0;
-
-    delete from singularity_workflow.step_states s
-    where s.ctid = any (array(
-      select o.ctid from singularity_workflow.step_states o where o.run_id = v_run_id limit v_left));
-    get diagnostics v_rows = row_count;
-    v_left := v_left - v_rows;
-    exit when v_left <= 0;
-
-    delete from singularity_workflow.run_tags g
-    using singularity_workflow.runs r
-    where r.run_id = v_run_id and g.tag = any (r.tags) and g.run_id = v_run_id;
-    delete from singularity_workflow.idempotency_keys k
-    using singularity_workflow.runs r
-    join singularity_workflow.workflows w on w.workflow_id = r.workflow_id
-    where r.run_id = v_run_id and k.workflow_name = w.name and k.key = r.idempotency_key
-      and k.run_id = v_run_id;
-    delete from singularity_workflow.runs r where r.run_id = v_run_id;
+    v_left := v_left - singularity_workflow.delete_run_rows(array[v_run_id], v_left, (
+      select w.name from singularity_workflow.runs r
+      join singularity_workflow.workflows w on w.workflow_id = r.workflow_id
+      where r.run_id = v_run_id));
+    exit when exists (select from singularity_workflow.runs r where r.run_id = v_run_id);
     v_deleted := v_deleted || v_run_id;
-    v_left := v_left - 1;
     exit when v_left <= 0;
   end loop;
 
