@@ -3,6 +3,7 @@ Every error that the library raises, and nothing else.
 
     SingularityError
     ├── DefinitionError           a workflow that cannot be built          SW400
+    │   └── DecompositionFailed   a goal of which no plan can be made
     ├── ConfigurationError        how the library was set up
     │   ├── InvalidSetting        an argument that cannot work             SW403
     │   ├── EmbeddedServerError   the embedded PostgreSQL did not start
@@ -49,6 +50,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailed",
+    "DecompositionFailed",
     "DefinitionError",
     "EmbeddedServerError",
     "InternalError",
@@ -119,6 +121,10 @@ class DefinitionError(SingularityError, ValueError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.issues = tuple(issues)
+
+
+class DecompositionFailed(DefinitionError):
+    """A goal of which no plan could be made, or only one that cannot be run."""
 
 
 class ConfigurationError(SingularityError):

@@ -40,7 +40,7 @@ from singularity_workflow.model.signature import (
     read_signature,
 )
 
-__all__ = ["compile_definition"]
+__all__ = ["call_by_keyword", "compile_definition"]
 
 _MAX_SUGGESTIONS = 20
 _NO_OPTIONS = StepOptions()
@@ -136,7 +136,7 @@ class _StepCompiler:
         return CompiledStep(
             number=number,
             definition=step,
-            function=_call_by_keyword(function, signature),
+            function=call_by_keyword(function, signature),
             is_async=signature.is_async,
             binding=binding,
             output=output,
@@ -205,13 +205,13 @@ class _StepCompiler:
             return None
         return CompiledPredicate(
             name=condition.name,
-            function=_call_by_keyword(function, signature),
+            function=call_by_keyword(function, signature),
             is_async=signature.is_async,
             binding=binding,
         )
 
 
-def _call_by_keyword(function: StepFunction, signature: Signature) -> StepFunction:
+def call_by_keyword(function: StepFunction, signature: Signature) -> StepFunction:
     names = [one.name for one in signature.parameters if one.is_positional_only]
     if not names:
         return function

@@ -14,7 +14,7 @@ from singularity_workflow.model.context import Context
 from singularity_workflow.model.definition import StepKind
 from singularity_workflow.model.signature import Parameter, Signature
 
-__all__ = ["Role", "assign_roles", "edge_names"]
+__all__ = ["Role", "assign_roles", "edge_names", "is_context"]
 
 
 class Role(Enum):
@@ -71,7 +71,7 @@ def edge_names(
 
 def _special_role(parameter: Parameter, is_map: bool) -> Role | None:
     name = parameter.name
-    if name == "ctx" or _is_context(parameter.annotation):
+    if name == "ctx" or is_context(parameter.annotation):
         return Role.CONTEXT
     if name == "run_input":
         return Role.RUN_INPUT
@@ -82,12 +82,13 @@ def _special_role(parameter: Parameter, is_map: bool) -> Role | None:
     return None
 
 
-def _is_context(annotation: Any) -> bool:
+def is_context(annotation: Any) -> bool:
+    """Tell whether a parameter annotated so gets the context."""
     if isinstance(annotation, type):
         return issubclass(annotation, Context)
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
-        return _is_context(typing.get_args(annotation)[0])
+        return is_context(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
-        return any(_is_context(one) for one in typing.get_args(annotation))
+        return any(is_context(one) for one in typing.get_args(annotation))
     return False

@@ -88,7 +88,10 @@ class Workflow:
 
     @classmethod
     def from_definition(
-        cls, definition: Definition, functions: Mapping[str, StepFunction]
+        cls,
+        definition: Definition,
+        functions: Mapping[str, StepFunction],
+        children: Mapping[str, Workflow] | None = None,
     ) -> Workflow:
         """
         Return the workflow that *definition* describes.
@@ -98,6 +101,8 @@ class Workflow:
         Args:
             definition: A valid definition.
             functions: A function for each step, by name.
+            children: The workflows of steps that are child runs, by step name; those
+                that are not given must be known where the steps run.
 
         Raises:
             DefinitionError: With every function that is missing, or of no step.
@@ -124,7 +129,7 @@ class Workflow:
                 has_edges_by_name=False,
                 over=step.over,
                 initial_tasks=step.initial_tasks,
-                child=step.workflow,
+                child=(children or {}).get(step.name, step.workflow),
                 options=step.options,
             )
         return workflow

@@ -1,0 +1,252 @@
+"""
+Make a workflow of a plan: a step for each task, bound to the functions of a catalog.
+
+The same plan is the same workflow, in whatever process: its name ends with the digest
+of all that decides what it does, so that two plans never share a version. Whoever has
+the plan and a catalog with its functions can run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from singularity_workflow.errors import DecompositionFailed
+from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
+from singularity_workflow.model.issues import Issue, raise_issues
+from singularity_workflow.model.names import MAX_NAME_LENGTH
+from singularity_workflow.model.options import StepOptions, WorkflowOptions
+from singularity_workflow.model.signature import StepFunction
+from singularity_workflow.model.workflow import Workflow
+from singularity_workflow.orchestrator.catalog import Catalog
+from singularity_workflow.orchestrator.graph import TaskGraph, TaskSpec
+from singularity_workflow.orchestrator.plan import (
+    OUTPUTS,
+    Group,
+    Output,
+    Plan,
+    PlannedTask,
+    Source,
+    flatten,
+)
+from singularity_workflow.orchestrator.task_functions import (
+    child_input,
+    elements_of,
+    function_of,
+    gather,
+    sees_run_input,
+)
+from singularity_workflow.orchestrator.tree import GoalTree
+from singularity_workflow.orchestrator.validation import validate
+
+__all__ = ["plan_name", "raise_decomposition", "to_workflow"]
+
+DEFAULT_NAME: Final = "goal"
+_DIGITS: Final = 16
+
+
+def to_workflow(
+    plan: Plan | GoalTree | TaskGraph,
+    catalog: Catalog | Mapping[str, StepFunction],
+    *,
+    name: str | None = None,
+    is_flat: bool = True,
+    **options: object,
+) -> Workflow:
+    """
+    Return the workflow that runs *plan*.
+
+    Args:
+        plan: A plan, a decomposed goal, or a graph of tasks with handlers.
+        catalog: The functions by name.
+        name: What the name begins with; by default `goal`. The digest of the plan
+            comes after it.
+        is_flat: As of `flatten`, if that was not done yet.
+        options: Of the `Workflow`: defaults of all steps, and `deadline`.
+
+    Raises:
+        DecompositionFailed: With everything that is wrong with the plan.
+        DefinitionError: If an option is not possible.
+
+    A task's function gets what a step gets (`docs/howto/goals.md`): the arguments of the
+    plan, then by name its dependencies, `run_input`, `ctx`, `item` and `index`, resources
+    and as `input` the merged view. The run's input is the goal, if that is a mapping,
+    else `{"goal": goal}`.
+
+    .. versionadded:: 0.1
+    """
+    found = Catalog.of(catalog, ())
+    read, issues = WorkflowOptions.read(options)
+    raise_issues(name or DEFAULT_NAME, issues)
+    if not isinstance(plan, Plan):
+        tree = GoalTree(graph=plan) if isinstance(plan, TaskGraph) else plan
+        wrong = list(_tree_issues(tree, found))
+        if not wrong:
+            plan, wrong = flatten(tree, is_flat=is_flat)
+        raise_decomposition(tree.graph.goal, wrong)
+    assert isinstance(plan, Plan)
+    return _Compiler(found, name or DEFAULT_NAME, read).compile(plan)
+
+
+def plan_name(plan: Plan, name: str | None = None) -> str:
+    """Return what the workflow of *plan* is called."""
+    head = (name or DEFAULT_NAME)[: MAX_NAME_LENGTH - _DIGITS - 1]
+    return f"{head}_{plan.digest[:_DIGITS]}"
+
+
+def raise_decomposition(goal: object, issues: list[Issue]) -> None:
+    """
+    Raise one error that lists all *issues*; without any, do nothing.
+
+    Raises:
+        DecompositionFailed: If there is at least one issue.
+    """
+    if not issues:
+        return
+    text = repr(goal)
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    if len(issues) == 1:
+        message = f"goal {shown}: {issues[0].placed_message}"
+        raise DecompositionFailed(message, hint=issues[0].hint, issues=issues)
+    lines = "".join(f"\n  - {issue}" for issue in issues[:20])
+    more = f"\n  and {len(issues) - 20} more" if len(issues) > 20 else ""
+    raise DecompositionFailed(
+        f"goal {shown}: its plan has {len(issues)} problems:{lines}{more}",
+        issues=issues,
+    )
+
+
+def _tree_issues(tree: GoalTree, catalog: Catalog) -> list[Issue]:
+    found: list[Issue] = []
+    for path, one in tree.walk():
+        issues = validate(one.graph, catalog, depth=len(path) + 1)
+        left = [
+            task
+            for task in one.graph.tasks
+            if task.is_compound and task.id not in one.nested
+        ]
+        if left and not issues:
+            # with what the decomposer has not decomposed nothing can be run
+            issues = [
+                issue
+                for issue in validate(one.graph, catalog, is_nestable=False)
+                if issue.code != "no_primitive"
+                or any(repr(task.id) in issue.message for task in left)
+            ]
+        found += issues
+    return found
+
+
+class _Compiler:
+    """Make the workflows of a plan and of those in it."""
+
+    def __init__(self, catalog: Catalog, name: str, options: WorkflowOptions) -> None:
+        self._catalog = catalog
+        self._name = name
+        self._options = options
+
+    def compile(self, plan: Plan) -> Workflow:
+        steps: list[StepDefinition] = []
+        functions: dict[str, StepFunction] = {}
+        children: dict[str, Workflow] = {}
+        for task in plan.tasks:
+            over = self._over(task, steps, functions)
+            step, function = self._step(task, over)
+            if task.nested is not None:
+                child = self.compile(task.nested)
+                children[task.id] = child
+            steps.append(step)
+            functions[task.id] = function
+        if plan.outputs is not None:
+            self._gather(plan.outputs, steps, functions)
+        definition = Definition(
+            name=plan_name(plan, self._name),
+            steps=tuple(steps),
+            options=self._options,
+        )
+        return Workflow.from_definition(definition, functions, children)
+
+    def _step(
+        self, task: PlannedTask, over: str | None
+    ) -> tuple[StepDefinition, StepFunction]:
+        handler = None
+        if task.nested is None:
+            handler = self._catalog[task.spec.function]
+            function = function_of(task, handler)
+            needs = task.needs(with_scope=sees_run_input(task, handler))
+        else:
+            function = child_input(task)
+            needs = task.needs(with_scope=True)
+        depends_on = dict.fromkeys(needs)
+        if over is not None:
+            depends_on[over] = None
+        definition = StepDefinition(
+            name=task.id,
+            kind=StepKind.SINGLE if over is None else StepKind.MAP,
+            depends_on=tuple(depends_on),
+            over=over,
+            workflow=(
+                None if task.nested is None else plan_name(task.nested, self._name)
+            ),
+            options=_options(task.spec),
+        )
+        return definition, function
+
+    @staticmethod
+    def _over(
+        task: PlannedTask,
+        steps: list[StepDefinition],
+        functions: dict[str, StepFunction],
+    ) -> str | None:
+        """Return the step that *task* maps over, added if it must be looked up."""
+        source = task.over
+        if source is None or isinstance(source, Group):
+            return None
+        if not source.path:
+            return source.task
+        name = f"_over_{task.id}"
+        steps.append(StepDefinition(name=name, depends_on=(source.task,)))
+        functions[name] = elements_of(source, task.id)
+        return name
+
+    @staticmethod
+    def _gather(
+        outputs: Mapping[str, Source],
+        steps: list[StepDefinition],
+        functions: dict[str, StepFunction],
+    ) -> None:
+        """Add the step whose output is the result."""
+        needed = {name for step in steps for name in step.depends_on}
+        ends = tuple(step.name for step in steps if step.name not in needed)
+        function = gather(outputs, ends)
+        names = list(_names(outputs))
+        steps.append(
+            StepDefinition(
+                name=OUTPUTS, depends_on=tuple(dict.fromkeys([*names, *ends]))
+            )
+        )
+        functions[OUTPUTS] = function
+
+
+def _options(spec: TaskSpec) -> StepOptions:
+    given: dict[str, Any] = {
+        "retry": spec.retry,
+        # "auto" is for the optimizer, which may know enough to set one
+        "timeout": None if spec.timeout == "auto" else spec.timeout,
+        "on_failure": "skip" if spec.on_failure == "skip" else None,
+    }
+    options, issues = StepOptions.read(given)
+    raise_issues(spec.id, issues, "task")
+    return options
+
+
+def _names(sources: Mapping[str, Source]) -> list[str]:
+    found: list[str] = []
+    waiting = list(sources.values())
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Output):
+            found.append(one.task)
+        else:
+            waiting += one.members.values()
+    return found

@@ -1,0 +1,285 @@
+"""
+Decompose a goal, and the goals among its tasks, until all is functions.
+
+Breadth first: a limit is reached after all of the upper levels are known, and never
+within one graph. The driver decides nothing else: what it is given decomposes, what it
+returns is data, and the same answers give the same tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, TypeAlias
+
+from singularity_workflow.model.issues import Issue, json_pointer
+from singularity_workflow.orchestrator.catalog import Catalog
+from singularity_workflow.orchestrator.contexts import DecomposeContext, Failure
+from singularity_workflow.orchestrator.goals import goal_hash, goal_input, goal_text
+from singularity_workflow.orchestrator.graph import TaskGraph, TaskSpec
+from singularity_workflow.orchestrator.limits import Budget, Limits
+from singularity_workflow.orchestrator.plan import flatten
+from singularity_workflow.orchestrator.reading import parse_graph
+from singularity_workflow.orchestrator.tree import GoalTree
+from singularity_workflow.orchestrator.validation import validate
+
+__all__ = ["Decompose", "Expansion", "Mode", "expand"]
+
+Decompose: TypeAlias = Callable[[Any, DecomposeContext], Awaitable[object]]
+Mode: TypeAlias = Literal["eager", "lazy"]
+
+_MOST_ISSUES: Final = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expansion:
+    """
+    What became of a goal.
+
+    Args:
+        tree: The goal's graph and those in it; None with issues.
+        issues: What is wrong, with pointers into the graph, through the tasks whose
+            graphs they are in: `/tasks/2/tasks/0/handler`.
+        expansions: How often something was decomposed.
+        budget: What it took.
+
+    .. versionadded:: 0.1
+    """
+
+    tree: GoalTree | None
+    issues: tuple[Issue, ...] = ()
+    expansions: int = 0
+    budget: Budget = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Goal:
+    """One goal that waits to be decomposed."""
+
+    goal: Any
+    path: tuple[str, ...] = ()
+    hashes: tuple[str, ...]
+    pointer: str = ""
+    siblings: Sequence[TaskSpec] = ()
+    inputs: Mapping[str, Any]
+
+
+async def expand(
+    goal: Any,
+    decompose: Decompose,
+    catalog: Catalog,
+    limits: Limits | None = None,
+    *,
+    mode: Mode = "eager",
+    budget: Budget | None = None,
+    graph: TaskGraph | None = None,
+    failures: Sequence[Failure] = (),
+    attempt: int = 1,
+    depth: int = 1,
+    ancestors: Sequence[str] = (),
+    notify: Callable[[str, Mapping[str, Any]], None] = lambda name, members: None,
+) -> Expansion:
+    """
+    Decompose *goal* level by level.
+
+    Args:
+        goal: The goal, as plain JSON values.
+        decompose: Answers for one goal, with anything that `parse_graph` reads.
+        catalog: The functions that tasks may use.
+        limits: What may not be exceeded; by default `Limits()`.
+        mode: "eager": until all tasks are primitive. "lazy": the first level only.
+        budget: What was used before; by default nothing.
+        graph: The first level, if it is known already.
+        failures: What went wrong in earlier attempts, for the decomposer.
+        attempt: Which attempt this is, from 1.
+        depth: Level of the goal, if it is a part of others.
+        ancestors: Hashes of the goals that it is a part of.
+        notify: Told of what happens meanwhile, as name and members of an event.
+
+    Returns:
+        A tree that can be run, or the issues of all that is wrong with the level at
+        which it ended.
+
+    .. versionadded:: 0.1
+    """
+    limits = limits or Limits()
+    driver = _Driver(
+        decompose, catalog, limits, budget or Budget(limits), mode, failures, attempt,
+        notify,
+    )  # fmt: skip
+    return await driver.expand(goal, graph, depth, tuple(ancestors))
+
+
+class _Driver:
+    """The state of one expansion."""
+
+    def __init__(
+        self,
+        decompose: Decompose,
+        catalog: Catalog,
+        limits: Limits,
+        budget: Budget,
+        mode: Mode,
+        failures: Sequence[Failure],
+        attempt: int,
+        notify: Callable[[str, Mapping[str, Any]], None],
+    ) -> None:
+        self._notify = notify
+        self._decompose = decompose
+        self._catalog = catalog
+        self._limits = limits
+        self._budget = budget
+        self._mode = mode
+        self._failures = failures
+        self._attempt = attempt
+        self._issues: list[Issue] = []
+        self._graphs: dict[tuple[str, ...], TaskGraph] = {}
+        self._task_count = 0
+
+    async def expand(
+        self,
+        goal: Any,
+        graph: TaskGraph | None,
+        depth: int,
+        ancestors: tuple[str, ...],
+    ) -> Expansion:
+        own = goal_hash(goal)
+        if own in ancestors:
+            self._issues.append(_recursion("", goal))
+        first = _Goal(goal=goal, hashes=(*ancestors, own), inputs=goal_input(goal))
+        level = [first]
+        while level and not self._issues:
+            following: list[_Goal] = []
+            for one in level:
+                given = graph if one is first else None
+                found = given or await self._ask(one, depth)
+                if found is not None:
+                    following += self._take(one, found, depth)
+                if len(self._issues) >= _MOST_ISSUES:
+                    break
+            level = following
+            depth += 1
+        tree = None
+        if not self._issues:
+            tree = self._tree(())
+            if self._mode == "eager":
+                self._issues += flatten(tree)[1]
+        return Expansion(
+            tree=None if self._issues else tree,
+            issues=tuple(self._issues),
+            expansions=self._budget.expansions,
+            budget=self._budget,
+        )
+
+    async def _ask(self, one: _Goal, depth: int) -> TaskGraph | None:
+        if issue := self._budget.exceeded(f"{one.pointer}/goal"):
+            self._issues.append(issue)
+            return None
+        self._budget.expansions += 1
+        context = DecomposeContext(
+            depth=depth,
+            path=one.path,
+            catalog=self._catalog.view,
+            limits=self._limits,
+            budget=self._budget,
+            inputs=one.inputs,
+            siblings=one.siblings,
+            failures=self._failures,
+            attempt=self._attempt,
+            seed=int(one.hashes[-1][:8], 16),
+            goal_hash=one.hashes[-1],
+            check=lambda answer: self._check(one, answer, depth),
+            notify=self._notify,
+        )
+        answer = await self._decompose(one.goal, context)
+        graph, issues = parse_graph(answer, goal=one.goal)
+        self._add(one, issues)
+        return graph
+
+    def _check(self, one: _Goal, answer: object, depth: int) -> list[Issue]:
+        """Tell what is wrong with an answer, as it would be told at the end."""
+        graph, issues = parse_graph(answer, goal=one.goal)
+        return issues if graph is None else self._graph_issues(one, graph, depth)
+
+    def _graph_issues(self, one: _Goal, graph: TaskGraph, depth: int) -> list[Issue]:
+        issues = validate(graph, self._catalog, self._limits, depth=depth)
+        for number, task in enumerate(graph.tasks):
+            if task.goal is not None and goal_hash(task.goal) in one.hashes:
+                pointer = json_pointer("tasks", number, "goal")
+                issues.append(_recursion(pointer, task.goal))
+        count = self._task_count + len(graph.tasks)
+        if not issues and count > self._limits.max_tasks:
+            issues.append(self._too_many(count))
+        return issues
+
+    def _take(self, one: _Goal, graph: TaskGraph, depth: int) -> list[_Goal]:
+        """Keep a graph if it is right, and return the goals in it."""
+        if graph.goal != one.goal:
+            graph = graph.model_copy(update={"goal": one.goal})
+        issues = self._graph_issues(one, graph, depth)
+        self._task_count += len(graph.tasks)
+        goals: list[_Goal] = []
+        for number, task in enumerate(graph.tasks):
+            pointer = json_pointer("tasks", number)
+            if task.is_compound and self._mode == "eager":
+                inner = {**one.inputs, **goal_input(task.goal), **_values(task)}
+                goals.append(
+                    _Goal(
+                        goal=task.goal,
+                        path=(*one.path, task.id),
+                        hashes=(*one.hashes, goal_hash(task.goal)),
+                        pointer=one.pointer + pointer,
+                        siblings=graph.tasks,
+                        inputs=inner,
+                    )
+                )
+        self._add(one, issues)
+        self._graphs[one.path] = graph
+        return [] if issues else goals
+
+    def _too_many(self, count: int) -> Issue:
+        most = self._limits.max_tasks
+        return Issue(
+            code="too_many_tasks",
+            pointer="/tasks",
+            message=f"with these there are {count} tasks in all levels, and "
+            f"at most {most} may be",
+            hint="Map over arrays, or raise max_tasks.",
+        )
+
+    def _add(self, one: _Goal, issues: Sequence[Issue]) -> None:
+        where = f"in {'/'.join(one.path)}: " if one.path else ""
+        self._issues += [
+            replace(
+                issue,
+                pointer=one.pointer + issue.pointer,
+                message=where + issue.message,
+            )
+            for issue in issues
+        ]
+
+    def _tree(self, path: tuple[str, ...]) -> GoalTree:
+        """Put the graphs into each other; they are no deeper than the limit."""
+        graph = self._graphs[path]
+        nested = {
+            task.id: self._tree((*path, task.id))
+            for task in graph.tasks
+            if (*path, task.id) in self._graphs
+        }
+        return GoalTree.model_construct(graph=graph, nested=nested)
+
+
+def _values(task: TaskSpec) -> dict[str, Any]:
+    refs = task.refs
+    return {name: one for name, one in task.args.items() if name not in refs}
+
+
+def _recursion(pointer: str, goal: Any) -> Issue:
+    text = goal_text(goal)
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    return Issue(
+        code="recursion_loop",
+        pointer=pointer,
+        message=f"the goal {shown!r} is a part of itself",
+        hint="Decompose it into other goals, or into tasks with handlers.",
+    )

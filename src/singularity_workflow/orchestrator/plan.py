@@ -1,0 +1,477 @@
+"""
+Flatten a tree of goals into tasks that one run can have.
+
+A task of a nested graph is called `parent__child`. Edges into a compound task go to the
+tasks of its graph that wait for nothing else in it; who waits for it waits for its
+final ones, and sees their outputs as one mapping. Each planned task keeps the names that
+its own graph has for what it needs, so that its function gets the same in a flat run as
+in a run of its own graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from singularity_workflow.model.issues import Issue, json_pointer
+from singularity_workflow.orchestrator.graph import (
+    MAX_ID_LENGTH,
+    Ref,
+    TaskGraph,
+    TaskSpec,
+)
+from singularity_workflow.orchestrator.schema_paths import tokens
+from singularity_workflow.orchestrator.tree import GoalTree
+
+__all__ = [
+    "OUTPUTS",
+    "Group",
+    "Output",
+    "Plan",
+    "PlannedTask",
+    "Scope",
+    "Source",
+    "flatten",
+]
+
+OUTPUTS: Final = "_outputs"
+"""Name of the step that makes the result of a plan with outputs; no task has it."""
+
+ID_SEPARATOR: Final = "__"
+
+_Path: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The output of a planned task, or what *path* points to in it."""
+
+    task: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a compound task gives: the outputs of its final tasks by their names."""
+
+    members: Mapping[str, Source]
+
+
+Source: TypeAlias = Output | Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """
+    What the tasks of one nested graph have as their run input.
+
+    Args:
+        goal: The graph's goal.
+        args: What its task gives as arguments: values, or where they come from.
+        sources: Outputs on which its task depends, by name.
+        outer: The scope around it, None for that of the run's input itself.
+    """
+
+    goal: Any
+    args: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    outer: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTask:
+    """
+    A task of the plan.
+
+    Args:
+        id: Unique in the plan.
+        path: Ids from the top graph to the task.
+        spec: The task as its own graph has it.
+        sources: What it depends on, by the names in its own graph.
+        args: Its arguments that are references.
+        over: What it maps over.
+        scope: What it has as its run input; None for the run's.
+        waits_for: Further planned tasks that must end first.
+        nested: The plan of the child run that it is, if it is one.
+    """
+
+    id: str
+    path: tuple[str, ...]
+    spec: TaskSpec
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    args: Mapping[str, Source] = field(default_factory=dict)
+    over: Source | None = None
+    scope: Scope | None = None
+    waits_for: tuple[str, ...] = ()
+    nested: Plan | None = None
+
+    def needs(self, *, with_scope: bool) -> tuple[str, ...]:
+        """
+        Return the ids of the planned tasks on which this one depends.
+
+        Args:
+            with_scope: Whether it sees its run input, and so what that is made of.
+        """
+        found: dict[str, None] = {}
+        waiting: list[Source] = [*self.sources.values(), *self.args.values()]
+        if self.over is not None:
+            waiting.append(self.over)
+        scope = self.scope
+        while with_scope and scope is not None:
+            waiting += scope.sources.values()
+            waiting += [
+                one for one in scope.args.values() if isinstance(one, (Output, Group))
+            ]
+            scope = scope.outer
+        for source in waiting:
+            found.update(dict.fromkeys(_tasks_of(source)))
+        found.update(dict.fromkeys(self.waits_for))
+        found.pop(self.id, None)
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    The tasks of one run, from all levels of a goal.
+
+    Args:
+        goal: The goal.
+        tasks: The tasks, in the order of the graphs.
+        outputs: What the result is, by name; None if it is just the final tasks'.
+
+    .. versionadded:: 0.1
+    """
+
+    goal: Any
+    tasks: tuple[PlannedTask, ...]
+    outputs: Mapping[str, Source] | None = None
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all that decides what a run of the plan does, in hex."""
+        return hashlib.sha256(
+            orjson.dumps(_describe_plan(self), option=orjson.OPT_SORT_KEYS)
+        ).hexdigest()
+
+
+def flatten(
+    tree: GoalTree | TaskGraph, *, is_flat: bool = True
+) -> tuple[Plan, list[Issue]]:
+    """
+    Return the tasks of all levels as one plan, and what refers to nothing.
+
+    Args:
+        tree: A goal and what it was decomposed into; or a graph of primitive tasks.
+        is_flat: False: each nested graph is a plan of its own, for a child run. So are
+            always those of compound tasks that map, or have a retry, a timeout or
+            another `on_failure` of their own.
+
+    Returns:
+        The plan, and the issues of references into compound tasks; with issues the
+        plan is not to be used.
+
+    .. versionadded:: 0.1
+    """
+    if isinstance(tree, TaskGraph):
+        tree = GoalTree(graph=tree)
+    flattener = _Flattener(tree, is_flat=is_flat)
+    plan = flattener.plan()
+    return plan, flattener.issues
+
+
+class _Flattener:
+    """
+    Plan one tree.
+
+    Args:
+        tree: What is to be planned.
+        is_flat: Whether nested graphs are planned here, or as runs of their own.
+    """
+
+    def __init__(self, tree: GoalTree, *, is_flat: bool) -> None:
+        self.issues: list[Issue] = []
+        self._goal = tree.graph.goal
+        self._is_flat = is_flat
+        self._levels: dict[_Path, _Level] = {}
+        self._children: dict[_Path, Plan] = {}
+        self._ids: dict[_Path, str] = {}
+        self._sources: dict[_Path, Source] = {}
+        self._place((), tree)
+
+    def plan(self) -> Plan:
+        top = self._levels[()]
+        return Plan(
+            goal=self._goal,
+            tasks=tuple(self._tasks()),
+            outputs=self._outputs(top),
+        )
+
+    def _place(self, path: _Path, tree: GoalTree) -> None:
+        """Give every task its id, level by level: the upper ones keep theirs."""
+        taken: set[str] = set()
+        waiting = [(path, tree, "", None)]
+        for path, tree, pointer, outer in waiting:
+            level = _Level(path, tree.graph, pointer, outer)
+            self._levels[path] = level
+            for number, task in enumerate(tree.graph.tasks):
+                here = (*path, task.id)
+                self._ids[here] = _unique_id(here, taken)
+                nested = tree.nested.get(task.id)
+                if nested is None:
+                    continue
+                inner = f"{pointer}{json_pointer('tasks', number)}"
+                if self._is_flat and _can_be_flat(task):
+                    waiting.append((here, nested, inner, level))
+                else:
+                    child, issues = flatten(nested, is_flat=self._is_flat)
+                    self._children[here] = child
+                    self.issues += [
+                        replace(one, pointer=inner + one.pointer) for one in issues
+                    ]
+
+    def _tasks(self) -> Iterator[PlannedTask]:
+        """Yield the tasks, those of a nested graph in the place of their goal."""
+        waiting = [iter(self._members(()))]
+        while waiting:
+            one = next(waiting[-1], None)
+            if one is None:
+                waiting.pop()
+            elif isinstance(one, PlannedTask):
+                yield one
+            else:
+                waiting.append(iter(self._members(one)))
+
+    def _members(self, path: _Path) -> Iterator[PlannedTask | _Path]:
+        level = self._levels[path]
+        for number, task in enumerate(level.graph.tasks):
+            here = (*path, task.id)
+            pointer = f"{level.pointer}{json_pointer('tasks', number)}"
+            sources = {name: self._source(path, name) for name in task.needs}
+            args = {
+                name: self._resolve(path, ref, f"{pointer}/args/{name}")
+                for name, ref in task.refs.items()
+            }
+            if here in self._levels:
+                self._enter(here, task, sources, args)
+                yield here
+                continue
+            over = None
+            if task.map_over is not None:
+                over = self._over(path, task, f"{pointer}/map_over")
+            ends = [end for name in task.needs for end in self._ends(path, name)]
+            yield PlannedTask(
+                id=self._ids[here],
+                path=here,
+                spec=task,
+                sources=sources,
+                args=args,
+                over=over,
+                scope=level.scope,
+                waits_for=tuple(dict.fromkeys(ends or level.waits_for)),
+                nested=self._children.get(here),
+            )
+
+    def _enter(
+        self,
+        path: _Path,
+        task: TaskSpec,
+        sources: Mapping[str, Source],
+        args: Mapping[str, Source],
+    ) -> None:
+        """Say what the tasks of a nested graph begin with."""
+        level = self._levels[path]
+        outer = level.outer
+        assert outer is not None
+        level.scope = Scope(
+            goal=task.goal,
+            args={**task.args, **args},
+            sources=sources,
+            outer=outer.scope,
+        )
+        ends = [end for name in task.needs for end in self._ends(path[:-1], name)]
+        level.waits_for = tuple(dict.fromkeys(ends)) or outer.waits_for
+
+    def _source(self, path: _Path, name: str) -> Source:
+        """Return what the task *name* of a graph gives."""
+        here = (*path, name)
+        found = self._sources.get(here)
+        if found is None:
+            level = self._levels.get(here)
+            if level is None:
+                child = self._children.get(here)
+                is_wrapped = child is not None and child.outputs is not None
+                found = Output(self._ids[here], f"/{OUTPUTS}" if is_wrapped else "")
+            else:
+                found = Group(self._outputs(level, is_group=True) or {})
+            self._sources[here] = found
+        return found
+
+    def _outputs(
+        self, level: _Level, *, is_group: bool = False
+    ) -> Mapping[str, Source] | None:
+        """Return what a graph gives by name; None if the run's result says it."""
+        path, graph = level.path, level.graph
+        if graph.outputs is not None:
+            return {
+                name: self._resolve(
+                    path, ref, f"{level.pointer}{json_pointer('outputs', name)}"
+                )
+                for name, ref in graph.outputs.items()
+            }
+        found = {task.id: self._source(path, task.id) for task in level.finals}
+        is_plain = all(one == Output(name) for name, one in found.items())
+        return None if is_plain and not is_group else found
+
+    def _resolve(self, path: _Path, ref: Ref, pointer: str) -> Source:
+        found = self._source(path, ref.task)
+        parts = tokens(ref.path)
+        for number, part in enumerate(parts):
+            if isinstance(found, Output):
+                return Output(found.task, found.path + json_pointer(*parts[number:]))
+            if part not in found.members:
+                listed = ", ".join(map(repr, found.members))
+                self._add(
+                    f"{pointer}/path",
+                    f"{ref.path!r} of {ref.task!r}: it gives no {part!r}",
+                    f"It gives {listed}.",
+                )
+                return Group({})
+            found = found.members[part]
+        return found
+
+    def _over(self, path: _Path, task: TaskSpec, pointer: str) -> Source:
+        assert task.map_over is not None
+        found = self._resolve(path, task.map_over, pointer)
+        if isinstance(found, Group) and found.members:
+            listed = ", ".join(map(repr, found.members))
+            self._add(
+                f"{pointer}/path",
+                f"task {task.id!r} maps over all that {task.map_over.task!r} gives, "
+                "which is no array",
+                f"Map over one of {listed}.",
+            )
+        return found
+
+    def _ends(self, path: _Path, name: str) -> list[str]:
+        """Return the planned tasks whose end is the end of the task *name*."""
+        found: list[str] = []
+        waiting = [(*path, name)]
+        while waiting:
+            here = waiting.pop()
+            level = self._levels.get(here)
+            if level is None:
+                found.append(self._ids[here])
+            else:
+                waiting += [(*here, task.id) for task in reversed(level.finals)]
+        return found
+
+    def _add(self, pointer: str, message: str, hint: str) -> None:
+        self.issues.append(
+            Issue(code="bad_ref_path", pointer=pointer, message=message, hint=hint)
+        )
+
+
+class _Level:
+    """A graph that is planned, and what its tasks begin with."""
+
+    def __init__(
+        self, path: _Path, graph: TaskGraph, pointer: str, outer: _Level | None
+    ) -> None:
+        self.path = path
+        self.graph = graph
+        self.pointer = pointer
+        self.outer = outer
+        self.finals = graph.final_tasks
+        self.scope: Scope | None = None
+        self.waits_for: tuple[str, ...] = ()
+
+
+def _can_be_flat(task: TaskSpec) -> bool:
+    """Tell whether nothing that is said of a compound task needs a run of its own."""
+    return (
+        task.is_compound
+        and task.map_over is None
+        and task.retry is None
+        and task.timeout is None
+        and task.on_failure in ("fail", "replan")
+    )
+
+
+def _unique_id(path: _Path, taken: set[str]) -> str:
+    """Return the id of a task in the plan, and take it."""
+    name = ID_SEPARATOR.join(path)
+    tries = 0
+    while name in taken or len(name) > MAX_ID_LENGTH:
+        text = "/".join(path) + (f"/{tries}" if tries else "")
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        kept = MAX_ID_LENGTH - len(digest) - 1
+        name = f"{ID_SEPARATOR.join(path)[:kept]}_{digest}"
+        tries += 1
+    taken.add(name)
+    return name
+
+
+def _tasks_of(source: Source) -> Iterator[str]:
+    waiting = [source]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Output):
+            yield one.task
+        else:
+            waiting += reversed(one.members.values())
+
+
+def _describe_plan(plan: Plan) -> dict[str, Any]:
+    return {
+        "tasks": [_describe_task(task) for task in plan.tasks],
+        "outputs": _describe(plan.outputs),
+    }
+
+
+def _describe_task(task: PlannedTask) -> dict[str, Any]:
+    spec = task.spec
+    told: dict[str, Any] = {
+        "id": task.id,
+        "function": None if spec.is_compound else spec.function,
+        "args": {
+            name: one for name, one in spec.args.items() if name not in task.args
+        },
+        "sources": _describe(task.sources),
+        "refs": _describe(task.args),
+        "over": None if task.over is None else _describe({"": task.over}),
+        "waits_for": list(task.waits_for),
+        "on_failure": spec.on_failure,
+        "nested": None if task.nested is None else _describe_plan(task.nested),
+    }
+    scope, scopes = task.scope, []
+    while scope is not None:
+        values = {
+            name: one
+            for name, one in scope.args.items()
+            if not isinstance(one, (Output, Group))
+        }
+        given = {k: v for k, v in scope.args.items() if k not in values}
+        scopes.append(
+            [scope.goal, values, _describe(given), _describe(scope.sources)]
+        )
+        scope = scope.outer
+    if scopes:
+        told["scopes"] = scopes
+    return told
+
+
+def _describe(sources: Mapping[str, Source] | None) -> Any:
+    """Return sources as plain values; groups are no deeper than graphs."""
+    if sources is None:
+        return None
+    return {
+        name: [one.task, one.path]
+        if isinstance(one, Output)
+        else _describe(one.members)
+        for name, one in sources.items()
+    }

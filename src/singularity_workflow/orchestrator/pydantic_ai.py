@@ -1,0 +1,143 @@
+"""
+Ask a language model through pydantic-ai (extra `[llm]`).
+
+The type of the answer is made for the catalog: a handler that is not in it is an error
+of the schema already. What only shows among several tasks goes back to the model, with
+the list of issues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from singularity_workflow.errors import ConfigurationError, DecompositionFailed
+from singularity_workflow.model.issues import Issue
+from singularity_workflow.orchestrator.catalog import CatalogView
+from singularity_workflow.orchestrator.contexts import DecomposeContext, ReplanContext
+from singularity_workflow.orchestrator.prompts import (
+    Example,
+    goal_prompt,
+    instructions,
+    repair_prompt,
+)
+
+__all__ = ["PydanticAIDecomposer", "answer_type"]
+
+
+class PydanticAIDecomposer:
+    """
+    Ask a language model for plans, through pydantic-ai.
+
+    Args:
+        model: An `Agent` of pydantic-ai, or what makes one: a model, or its name.
+        examples: Pairs of a goal and a good plan for it.
+        max_repair: How often a wrong answer is given back; at least 0.
+        usage_limits: `UsageLimits` of pydantic-ai for each goal.
+        version: Another one, another cache: for a new model or prompt.
+
+    Requests and tokens count in the budget.
+
+    Raises:
+        ConfigurationError: If pydantic-ai is not installed.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        examples: Sequence[Example] = (),
+        max_repair: int = 2,
+        usage_limits: Any = None,
+        version: str = "",
+    ) -> None:
+        try:
+            from pydantic_ai import Agent  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise ConfigurationError(
+                "PydanticAIDecomposer needs pydantic-ai, which is not installed",
+                hint="pip install 'singularity-workflow[llm]'",
+            ) from error
+        self._agent: Any = model if isinstance(model, Agent) else Agent(model)
+        self._examples = tuple(examples)
+        self._max_repair = max_repair
+        self._usage_limits = usage_limits
+        self._types: dict[str, type[BaseModel]] = {}
+        self.version = version
+
+    async def decompose(self, goal: Any, ctx: DecomposeContext) -> object:
+        """
+        Return the plan that the model has made.
+
+        Raises:
+            DecompositionFailed: The model gave no plan that can be used.
+        """
+        from pydantic_ai import ModelRetry, ToolOutput  # noqa: PLC0415 - an extra
+        from pydantic_ai.exceptions import AgentRunError  # noqa: PLC0415
+
+        kind = self._type(ctx.catalog)
+        told: list[Issue] = []
+
+        def plan(answer: Any) -> dict[str, Any]:
+            data: dict[str, Any] = answer.model_dump(mode="json", exclude_none=True)
+            told[:] = ctx.check(data)
+            if told:
+                members = {"issues": [one.code for one in told]}
+                ctx.notify("goal_decomposition_repaired", members)
+                raise ModelRetry(repair_prompt(told))
+            return data
+
+        plan.__annotations__ = {"answer": kind, "return": dict[str, Any]}
+        try:
+            result = await self._agent.run(
+                goal_prompt(goal, ctx),
+                instructions=instructions(ctx, self._examples),
+                output_type=ToolOutput(
+                    plan, name="plan", max_retries=self._max_repair
+                ),
+                usage_limits=self._usage_limits,
+            )
+        except AgentRunError as error:
+            raise DecompositionFailed(
+                f"the model gave no plan that can be used: {error}", issues=told
+            ) from error
+        usage = result.usage
+        ctx.budget.spend(
+            calls=usage.requests, tokens=usage.input_tokens + usage.output_tokens
+        )
+        return result.output
+
+    async def replan(self, ctx: ReplanContext) -> object:
+        """Return a plan of what is left; as `decompose`."""
+        return await self.decompose(ctx.graph.goal, ctx)
+
+    def _type(self, catalog: CatalogView) -> type[BaseModel]:
+        if catalog.hash not in self._types:
+            self._types[catalog.hash] = answer_type(catalog)
+        return self._types[catalog.hash]
+
+
+def answer_type(catalog: CatalogView) -> type[BaseModel]:
+    """Return the type of plans whose handlers are those of *catalog*."""
+    config = ConfigDict(extra="forbid")
+    names = catalog.names
+    handler: Any = Literal[names] if names else None
+    ref = create_model(
+        "Reference", __config__=config, task=(str, ...), path=(str, "")
+    )
+    task = create_model(
+        "Task",
+        __config__=config,
+        id=(str, Field(pattern="^[a-z][a-z0-9_]{0,62}$")),
+        description=(str, ""),
+        handler=(handler | None if names else None, None),
+        goal=(str | dict[str, Any] | None, None),
+        args=(dict[str, Any], Field(default_factory=dict)),
+        depends_on=(list[str], Field(default_factory=list)),
+        map_over=(ref | None, None),
+    )
+    return create_model("Answer", __config__=config, tasks=(list[task], ...))  # type: ignore[valid-type]
