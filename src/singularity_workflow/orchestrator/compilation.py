@@ -8,6 +8,7 @@ the plan and a catalog with its functions can run it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from singularity_workflow.model.options import StepOptions, WorkflowOptions
 from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.catalog import Catalog
+from singularity_workflow.orchestrator.goals import canonical
 from singularity_workflow.orchestrator.graph import TaskGraph, TaskSpec
 from singularity_workflow.orchestrator.plan import (
     OUTPUTS,
@@ -88,10 +90,11 @@ def to_workflow(
     return _Compiler(found, name or DEFAULT_NAME, read).compile(plan)
 
 
-def plan_name(plan: Plan, name: str | None = None) -> str:
-    """Return what the workflow of *plan* is called."""
+def plan_name(plan: Plan, name: str | None, options: WorkflowOptions) -> str:
+    """Return what the workflow of *plan* with these options is called."""
     head = (name or DEFAULT_NAME)[: MAX_NAME_LENGTH - _DIGITS - 1]
-    return f"{head}_{plan.digest[:_DIGITS]}"
+    text = plan.digest + canonical(options.to_json()).decode()
+    return f"{head}_{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
 
 
 def raise_decomposition(goal: object, issues: list[Issue]) -> None:
@@ -144,30 +147,37 @@ class _Compiler:
         self._catalog = catalog
         self._name = name
         self._options = options
+        self._made: dict[str, Workflow] = {}
 
     def compile(self, plan: Plan) -> Workflow:
+        """Return the workflow of a plan; equal plans have one."""
+        name = plan_name(plan, self._name, self._options)
+        if name not in self._made:
+            self._made[name] = self._compile(name, plan)
+        return self._made[name]
+
+    def _compile(self, name: str, plan: Plan) -> Workflow:
         steps: list[StepDefinition] = []
         functions: dict[str, StepFunction] = {}
         children: dict[str, Workflow] = {}
         for task in plan.tasks:
             over = self._over(task, steps, functions)
-            step, function = self._step(task, over)
             if task.nested is not None:
-                child = self.compile(task.nested)
-                children[task.id] = child
+                children[task.id] = self.compile(task.nested)
+            step, function = self._step(task, over, children.get(task.id))
             steps.append(step)
             functions[task.id] = function
         if plan.outputs is not None:
             self._gather(plan.outputs, steps, functions)
         definition = Definition(
-            name=plan_name(plan, self._name),
+            name=name,
             steps=tuple(steps),
             options=self._options,
         )
         return Workflow.from_definition(definition, functions, children)
 
     def _step(
-        self, task: PlannedTask, over: str | None
+        self, task: PlannedTask, over: str | None, child: Workflow | None
     ) -> tuple[StepDefinition, StepFunction]:
         handler = None
         if task.nested is None:
@@ -185,9 +195,7 @@ class _Compiler:
             kind=StepKind.SINGLE if over is None else StepKind.MAP,
             depends_on=tuple(depends_on),
             over=over,
-            workflow=(
-                None if task.nested is None else plan_name(task.nested, self._name)
-            ),
+            workflow=None if child is None else child.name,
             options=_options(task.spec),
         )
         return definition, function

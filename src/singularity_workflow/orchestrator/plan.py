@@ -434,18 +434,14 @@ def _describe_plan(plan: Plan) -> dict[str, Any]:
 
 
 def _describe_task(task: PlannedTask) -> dict[str, Any]:
-    spec = task.spec
+    spec = task.spec.model_dump(mode="json", exclude={"description"})
     told: dict[str, Any] = {
         "id": task.id,
-        "function": None if spec.is_compound else spec.function,
-        "args": {
-            name: one for name, one in spec.args.items() if name not in task.args
-        },
+        "spec": {key: one for key, one in spec.items() if one},
         "sources": _describe(task.sources),
         "refs": _describe(task.args),
         "over": None if task.over is None else _describe({"": task.over}),
         "waits_for": list(task.waits_for),
-        "on_failure": spec.on_failure,
         "nested": None if task.nested is None else _describe_plan(task.nested),
     }
     scope, scopes = task.scope, []

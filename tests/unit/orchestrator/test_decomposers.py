@@ -1,0 +1,412 @@
+"""What is accepted as a decomposer, and those that are ready-made."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import types
+
+import pytest
+
+from singularity_workflow import DecompositionFailed, DefinitionError, InvalidSetting
+from singularity_workflow.orchestrator import (
+    Catalog,
+    DecomposeContext,
+    HTNDecomposer,
+    HybridDecomposer,
+    Limits,
+    RecordedDecomposer,
+    ReplanContext,
+    Rule,
+    RuleDecomposer,
+    TaskGraph,
+    as_decomposer,
+    data_pipeline,
+    microservices,
+    ml_pipeline,
+    simple,
+)
+from unit.orchestrator.running import decompose
+
+PLAN = [{"id": "work"}]
+FUNCTIONS = {"work": lambda input: input}
+
+
+def ask(decomposer, goal="goal", ctx=None):
+    """Return what a decomposer answers."""
+    planner = as_decomposer(decomposer)
+    return asyncio.run(planner.decompose(goal, ctx or DecomposeContext()))
+
+
+class WithMethod:
+    """An object with `decompose`."""
+
+    def decompose(self, goal):
+        return PLAN
+
+
+class WithContext:
+    """An object whose `decompose` is a coroutine function and wants the context."""
+
+    async def decompose(self, goal, ctx):
+        return [{"id": f"at_{ctx.depth}"}]
+
+
+class Callable:
+    """An object that is called."""
+
+    async def __call__(self, goal, ctx):
+        return PLAN
+
+
+async def in_a_coroutine(goal):
+    """Answer later."""
+    return PLAN
+
+
+MODULE = types.ModuleType("decomposers")
+MODULE.decompose = lambda goal: PLAN
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda goal: PLAN,
+        lambda goal, ctx: PLAN,
+        lambda goal, ctx=None: PLAN,
+        lambda goal, extra=3: PLAN,
+        lambda *args: PLAN,
+        lambda goal: in_a_coroutine(goal),
+        in_a_coroutine,
+        WithMethod(),
+        WithMethod,
+        WithMethod().decompose,
+        Callable(),
+        MODULE,
+    ],
+)
+def test_what_is_accepted(given):
+    """
+    Functions of one or two arguments, coroutines, objects, classes and modules.
+    """
+    assert ask(given) == PLAN
+
+
+def test_a_context_is_given_to_who_wants_it():
+    """
+    Whoever has a second parameter gets it.
+    """
+    assert ask(WithContext(), ctx=DecomposeContext(depth=3)) == [{"id": "at_3"}]
+
+
+@pytest.mark.parametrize("given", [None, "goal", 3, [], int, lambda: PLAN])
+def test_what_is_refused(given):
+    """
+    What cannot be asked is an error at once.
+    """
+    with pytest.raises(DefinitionError):
+        as_decomposer(given)
+
+
+def test_plain_functions_think_in_a_thread():
+    """
+    The event loop goes on while one thinks.
+    """
+    here = threading.get_ident()
+
+    assert ask(lambda goal: threading.get_ident()) != here
+
+
+def test_who_cannot_replan_is_asked_anew():
+    """
+    Without `replan`, the goal is decomposed again, with what failed in the context.
+    """
+    graph = TaskGraph(goal="goal", tasks=())
+    planner = as_decomposer(lambda goal, ctx: [goal, ctx.revision])
+
+    found = asyncio.run(planner.replan(ReplanContext(graph=graph, revision=2)))
+
+    assert not planner.can_replan
+    assert found == ["goal", 2]
+
+
+def test_rules_are_tried_in_order():
+    """
+    Words, patterns, members and functions tell which goals a rule is for.
+    """
+    rules = RuleDecomposer(
+        [
+            ("AUTH", "words"),
+            (re.compile(r"v\d+$"), "pattern"),
+            ({"type": "etl"}, "members"),
+            Rule(when=lambda goal: goal == 5, tasks=lambda goal: f"function of {goal}"),
+            (None, "rest"),
+        ]
+    )
+
+    goals = ["build auth", "release v12", {"type": "etl", "n": 1}, 5, {"type": "x"}]
+
+    assert [ask(rules, goal) for goal in goals] == [
+        "words", "pattern", "members", "function of 5", "rest",
+    ]  # fmt: skip
+
+
+def test_a_goal_without_a_rule_fails():
+    """
+    It says how to mend that.
+    """
+    with pytest.raises(DecompositionFailed, match="none of 1 rules") as caught:
+        ask(RuleDecomposer([("auth", PLAN)]), "payments")
+
+    assert "HybridDecomposer" in caught.value.hint
+
+
+def test_a_rule_that_is_none_is_refused():
+    """
+    At once, not when a goal comes.
+    """
+    with pytest.raises(DefinitionError, match="rule 1"):
+        RuleDecomposer([("auth", PLAN), "payments"])
+    with pytest.raises(DefinitionError, match="when=3"):
+        RuleDecomposer([(3, PLAN)])
+
+
+def test_a_hybrid_asks_the_other_for_what_has_no_rule():
+    """
+    The other is not asked for what a rule is for.
+    """
+    asked = []
+    hybrid = HybridDecomposer([("auth", PLAN)], lambda goal: asked.append(goal) or PLAN)
+
+    assert ask(hybrid, "auth") == ask(hybrid, "payments") == PLAN
+    assert asked == ["payments"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "goal", "count", "functions"),
+    [
+        (simple(), "anything", 3, "design implement test"),
+        (
+            microservices(),
+            {"services": ["users", "Orders & Co", "orders co"]},
+            9,
+            "design_contracts build_service test_service integrate deploy",
+        ),
+        (
+            data_pipeline(),
+            {"goal": "nightly", "sources": ["s3", "postgres"]},
+            7,
+            "extract validate transform load report",
+        ),
+        (
+            ml_pipeline(),
+            "Train a model of churn",
+            7,
+            "collect_data prepare_data engineer_features train evaluate select_model "
+            "deploy_model",
+        ),
+    ],
+)
+def test_the_families_give_plans_that_can_be_run(rules, goal, count, functions):
+    """
+    With functions of the documented names there are no issues.
+    """
+
+    def work(input, service=None, source=None, model=None):
+        return input
+
+    found = decompose(rules, goal, dict.fromkeys(functions.split(), work))
+
+    assert found.issues == ()
+    assert len(found.tree.graph.tasks) == count
+
+
+def test_a_family_is_not_for_other_goals():
+    """
+    It leaves them to whoever comes next.
+    """
+    assert microservices().match("paint the fence") is None
+    assert data_pipeline().match("an ETL pipeline") is not None
+
+
+def travel():
+    """Return a table of methods: walk if near, else go by taxi if there is money."""
+
+    def by_foot(state, a, b):
+        return [("walk", a, b)] if state["distance"] <= 2 else None
+
+    def by_taxi(state, a, b):
+        return [("call_taxi", a), ("ride", a, b), ("pay",)]
+
+    def ride(state, a, b):
+        return {**state, "fare": 1.5 + 0.5 * state["distance"]}
+
+    def pay(state):
+        left = state["cash"] - state.get("fare", 0)
+        return {**state, "cash": left} if left >= 0 else None
+
+    return HTNDecomposer({"travel": [by_foot, by_taxi]}, {"ride": ride, "pay": pay})
+
+
+MOVES = {
+    "walk": lambda start, end: [start, end],
+    "call_taxi": lambda where: where,
+    "ride": lambda start, end: [start, end],
+    "pay": lambda: "paid",
+}
+
+
+@pytest.mark.parametrize(
+    ("distance", "names"), [(2, ["walk"]), (8, ["call_taxi", "ride", "pay"])]
+)
+def test_methods_are_tried_in_order(distance, names):
+    """
+    The first method that applies is taken; its tasks are a chain with arguments.
+    """
+    goal = {"task": "travel", "args": ["a", "b"], "distance": distance, "cash": 20}
+
+    found = decompose(travel(), goal, MOVES)
+
+    tasks = found.tree.graph.tasks
+    assert [task.id for task in tasks] == names
+    assert tasks[0].depends_on == ()
+    assert [task.depends_on for task in tasks[1:]] == [(one,) for one in names[:-1]]
+    assert next(iter(tasks[0].args.values())) == "a"
+
+
+def test_the_planner_goes_back_on_a_choice_that_leads_nowhere():
+    """
+    What a method promised and an operator refuses is tried otherwise.
+    """
+
+    def tried_first(state):
+        return ["spend", "spend"]
+
+    def spend(state):
+        return {"cash": state["cash"] - 1} if state["cash"] else None
+
+    htn = HTNDecomposer(
+        {"buy": [tried_first, lambda state: ["spend", "borrow"]]},
+        {"spend": spend},
+        state={"cash": 1},
+    )
+
+    found = decompose(htn, "buy", {"spend": lambda: 1, "borrow": lambda: 2})
+
+    assert [task.handler for task in found.tree.graph.tasks] == ["spend", "borrow"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"goal": [lambda state: None]}, "no choice of methods"),
+        ({"goal": [lambda state: ["goal"]]}, "no plan for 'goal' within"),
+        ({"goal": [lambda state: ["wrok"]]}, "no method, and there is no function"),
+        ({"goal": [lambda state: [3]]}, "is no task"),
+    ],
+)
+def test_without_a_plan_the_planner_says_why(methods, message):
+    """
+    No table makes it recurse or search for ever.
+    """
+    htn = HTNDecomposer(methods, max_steps=500)
+
+    with pytest.raises(DecompositionFailed, match=message):
+        decompose(htn, functions=FUNCTIONS)
+
+
+def test_a_table_within_itself_ends_before_the_stack():
+    """
+    Twenty thousand levels of tasks are a list, not a stack of calls.
+    """
+
+    def down(state, n):
+        return [("down", n - 1)] if n else ["work"]
+
+    found = decompose(
+        HTNDecomposer({"down": [down]}),
+        ["down", 20_000],
+        FUNCTIONS,
+        Limits(max_tasks=30_000),
+    )
+
+    assert [task.id for task in found.tree.graph.tasks] == ["work"]
+
+
+def test_a_recording_answers_again(tmp_path):
+    """
+    What was recorded is answered without the decomposer, in another process too.
+    """
+    path = tmp_path / "plans.json"
+    asked = []
+
+    def thinking(goal):
+        asked.append(goal)
+        return [{"id": "work", "description": f"{len(asked)}"}]
+
+    recorded = RecordedDecomposer(path, thinking)
+    first = [ask(recorded), ask(recorded), ask(recorded, "other")]
+
+    replayed = RecordedDecomposer(path)
+    assert [ask(replayed), ask(replayed), ask(replayed, "other")] == first
+    assert ask(replayed) == first[1]
+    assert asked == ["goal", "goal", "other"]
+    assert ask(RecordedDecomposer(path, thinking)) == first[0]
+    assert len(asked) == 3
+
+
+def test_a_recording_without_an_answer_fails(tmp_path):
+    """
+    A test that asks for more than was recorded must not pass.
+    """
+    path = tmp_path / "plans.json"
+    ask(RecordedDecomposer(path, lambda goal: PLAN))
+
+    with pytest.raises(DecompositionFailed, match="no answer for the goal 'new'"):
+        ask(RecordedDecomposer(path), "new")
+    with pytest.raises(InvalidSetting, match="there is no file"):
+        RecordedDecomposer(tmp_path / "none.json")
+    with pytest.raises(InvalidSetting, match="needs a decomposer"):
+        RecordedDecomposer(path, mode="record")
+    path.write_text("[]")
+    with pytest.raises(InvalidSetting, match="no recorded answers"):
+        RecordedDecomposer(path)
+
+
+def test_the_catalog_refuses_what_is_no_function():
+    """
+    With everything that is wrong, before any plan.
+    """
+    with pytest.raises(DefinitionError) as caught:
+        Catalog({"a b": len, "c": 3, "d": lambda: (yield)})
+
+    assert len(caught.value.issues) == 3
+
+
+def test_a_catalog_can_be_narrowed():
+    """
+    A goal may be allowed some functions only.
+    """
+    narrow = Catalog({"a": lambda: 1, "b": lambda: 2}).only(["a"])
+
+    assert list(narrow) == ["a"]
+    assert narrow.view.names == ("a",)
+    with pytest.raises(DefinitionError, match="no function 'c'"):
+        narrow.only(["c"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_depth": 0}, {"max_depth": 20}, {"max_depth": True}, {"max_tasks": 0},
+        {"max_tasks": 40_000}, {"max_fan_out": -1}, {"timeout": 0}, {"timeout": "x"},
+        {"max_calls": 0}, {"max_tokens": 1.5}, {"max_expansions": None},
+    ],
+)  # fmt: skip
+def test_limits_out_of_bounds_are_refused(given):
+    """
+    A limit that cannot work is an error that names it.
+    """
+    with pytest.raises(InvalidSetting, match=next(iter(given))):
+        Limits(**given)
