@@ -164,6 +164,10 @@ class Registry:
         )
         self._catalog.lend(workflow_id, compiled)
 
+    def is_bound(self, workflow: Workflow) -> bool:
+        """Tell whether a workflow was bound here, and can be run as it is."""
+        return self._find_bound(workflow) is not None
+
     def forget(self, name: str) -> None:
         """Give up a workflow that was deleted; using it again registers it anew."""
         self._known.pop(name, None)

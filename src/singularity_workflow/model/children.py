@@ -4,12 +4,30 @@ Steps that are runs of other workflows: what their input is when nobody says.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.definition import StepKind
 from singularity_workflow.model.signature import StepFunction
 
-__all__ = ["child_step", "default_input"]
+__all__ = ["ChildCall", "child_step", "default_input"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildCall:
+    """
+    What the function of a child step returns to say which workflow it means.
+
+    Args:
+        workflow_id: The version, which the database has.
+        workflow: The same, ready to run here.
+        input: The child's input.
+    """
+
+    workflow_id: int
+    workflow: CompiledWorkflow
+    input: Any
 
 
 def child_step(

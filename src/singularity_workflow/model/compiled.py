@@ -6,9 +6,10 @@ A workflow that is ready to run: its definition, functions, bindings and codecs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from singularity_workflow.model.binding import Binding
 from singularity_workflow.model.definition import Definition, StepDefinition
@@ -19,11 +20,16 @@ from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.signature import StepFunction
 
 __all__ = [
+    "MADE_BY",
     "ByKeyword",
     "CompiledPredicate",
     "CompiledStep",
     "CompiledWorkflow",
 ]
+
+
+MADE_BY: Final = "x-made-by"
+"""Member of an input schema: name of the workflow that can make this one again."""
 
 
 class ByKeyword:
@@ -119,12 +125,17 @@ class CompiledWorkflow:
         steps: Its steps in the order of their numbers.
         input: How a run's input is checked and encoded.
         by_name: The steps by name.
+        make: Makes the workflows that its runs have registered, where they are not
+            known; takes a definition and the names of resources.
     """
 
     definition: Definition
     steps: tuple[CompiledStep, ...]
     input: InputCodec
     by_name: Mapping[str, CompiledStep] = field(repr=False)
+    make: Callable[[Definition, Collection[str]], CompiledWorkflow | None] | None = (
+        field(default=None, repr=False)
+    )
 
     @property
     def name(self) -> str:

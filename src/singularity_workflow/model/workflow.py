@@ -85,6 +85,8 @@ class Workflow:
         self._schema: Mapping[str, object] | None = None
         self.bound: object = None
         """What the engine that bound it knows of it."""
+        self.make: Callable[..., CompiledWorkflow | None] | None = None
+        """Makes the workflows that its runs have registered; see `CompiledWorkflow`."""
 
     @classmethod
     def from_definition(
@@ -412,7 +414,7 @@ class Workflow:
         """
         definition, codec = self._build()
         entries = self._entries.values()
-        return compile_definition(
+        compiled = compile_definition(
             definition,
             self.functions,
             resources=resources,
@@ -420,6 +422,7 @@ class Workflow:
             adapters=self._adapters,
             input_codec=codec,
         )
+        return compiled if self.make is None else replace(compiled, make=self.make)
 
     def to_mermaid(self) -> str:
         """Return the workflow as a Mermaid graph."""

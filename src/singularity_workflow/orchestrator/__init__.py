@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from singularity_workflow.orchestrator.orchestrator import GoalHandle
     from singularity_workflow.orchestrator.adapting import Decomposer, as_decomposer
     from singularity_workflow.orchestrator.callable_decomposer import (
         CallableDecomposer,
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
 
 # where each name comes from; its module is loaded when the name is first asked for
 _MODULES = {
+    "WorkflowComposer": "composer",
+    "Orchestrator": "orchestrator",
+    "GoalResult": "results",
+    "GoalOptions": "settings",
+    "GoalHandle": "orchestrator",
     "Budget": "limits",
     "CallableDecomposer": "callable_decomposer",
     "Catalog": "catalog",
@@ -79,6 +85,11 @@ _MODULES = {
 }
 
 __all__ = [
+    "WorkflowComposer",
+    "Orchestrator",
+    "GoalResult",
+    "GoalOptions",
+    "GoalHandle",
     "Budget",
     "CallableDecomposer",
     "Catalog",

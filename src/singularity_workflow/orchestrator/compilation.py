@@ -53,6 +53,7 @@ def to_workflow(
     *,
     name: str | None = None,
     is_flat: bool = True,
+    schema: Mapping[str, object] | None = None,
     **options: object,
 ) -> Workflow:
     """
@@ -64,6 +65,7 @@ def to_workflow(
         name: What the name begins with; by default `goal`. The digest of the plan
             comes after it.
         is_flat: As of `flatten`, if that was not done yet.
+        schema: JSON Schema of the run's input, for people and forms.
         options: Of the `Workflow`: defaults of all steps, and `deadline`.
 
     Raises:
@@ -87,7 +89,7 @@ def to_workflow(
             plan, wrong = flatten(tree, is_flat=is_flat)
         raise_decomposition(tree.graph.goal, wrong)
     assert isinstance(plan, Plan)
-    return _Compiler(found, name or DEFAULT_NAME, read).compile(plan)
+    return _Compiler(found, name or DEFAULT_NAME, read, schema).compile(plan)
 
 
 def plan_name(plan: Plan, name: str | None, options: WorkflowOptions) -> str:
@@ -143,7 +145,14 @@ def _tree_issues(tree: GoalTree, catalog: Catalog) -> list[Issue]:
 class _Compiler:
     """Make the workflows of a plan and of those in it."""
 
-    def __init__(self, catalog: Catalog, name: str, options: WorkflowOptions) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        name: str,
+        options: WorkflowOptions,
+        schema: Mapping[str, object] | None,
+    ) -> None:
+        self._schema = schema
         self._catalog = catalog
         self._name = name
         self._options = options
@@ -173,6 +182,7 @@ class _Compiler:
             name=name,
             steps=tuple(steps),
             options=self._options,
+            input_schema=self._schema,
         )
         return Workflow.from_definition(definition, functions, children)
 

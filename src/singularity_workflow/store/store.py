@@ -214,6 +214,10 @@ class Store:
         rows = await self._pooled("runs/run_results", run_ids=list(run_ids))
         return parse_ended(rows)
 
+    async def step_output(self, run_id: UUID, step: str) -> Any:
+        """Return what a step of a run has given, None if it has not completed."""
+        return await self._pooled("runs/step_output", run_id=run_id, step=step)
+
     async def list_runs(
         self, filter: Mapping[str, object], *, before: UUID | None, limit: int
     ) -> tuple[list[dict[str, Any]], UUID | None]:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 from singularity_workflow.errors import DefinitionError
-from singularity_workflow.model.compiled import CompiledWorkflow
+from singularity_workflow.model.compiled import MADE_BY, CompiledWorkflow
 from singularity_workflow.model.compiler import compile_definition
 from singularity_workflow.model.conditions import Condition, Predicate
 from singularity_workflow.model.definition import Definition, StepDefinition
@@ -133,7 +133,8 @@ class Catalog:
         found = self.get(workflow_id)
         if found is None:
             data = await self._store.read_workflow(workflow_id)
-            found = self._piece_together(definition_from_json(data))
+            definition = definition_from_json(data)
+            found = self._make(definition) or self._piece_together(definition)
             self._pieced[workflow_id] = found
             if len(self._pieced) > _MOST_PIECED:
                 self._pieced.popitem(last=False)
@@ -143,6 +144,16 @@ class Catalog:
         for workflow_id, workflow in list(self._pieced.items()):
             if workflow.name == name:
                 del self._pieced[workflow_id]
+
+    def _make(self, definition: Definition) -> CompiledWorkflow | None:
+        """Return a workflow that a run of another one has registered."""
+        name = (definition.input_schema or {}).get(MADE_BY)
+        if not isinstance(name, str):
+            return None
+        maker = self._newest_lent.get(name) or self._newest.get(name)
+        if maker is None or maker.make is None:
+            return None
+        return maker.make(definition, self._resources)
 
     def _piece_together(self, definition: Definition) -> CompiledWorkflow:
         name = definition.name

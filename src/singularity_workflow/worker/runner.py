@@ -21,6 +21,7 @@ from uuid import UUID
 import orjson
 
 from singularity_workflow.errors import InvalidInput, InvalidOutput, StepTimeout
+from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import CompiledStep, CompiledWorkflow
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.ids import IdMaker
@@ -42,7 +43,7 @@ __all__ = ["Job", "Runner"]
 
 logger = logging.getLogger(__name__)
 
-_Output: TypeAlias = bytes | Reply | BaseException | None
+_Output: TypeAlias = bytes | ChildCall | Reply | BaseException | None
 """None: the predicates of the step did not let it run."""
 
 _GRACE_AFTER_CANCEL: Final = 1.0
@@ -117,6 +118,7 @@ class Runner:
         dsn: Where the transactions of steps are opened.
         worker_id: Tells who we are.
         children: Finds the code of child workflows by name.
+        on_child: Told of child runs whose step brought their code with it.
     """
 
     def __init__(
@@ -128,8 +130,10 @@ class Runner:
         dsn: str,
         worker_id: Callable[[], UUID],
         children: Callable[[str], tuple[int, CompiledWorkflow] | None],
+        on_child: Callable[[str, CompiledWorkflow], None],
     ) -> None:
         self._children = children
+        self._on_child = on_child
         self._ids = IdMaker()
         self._dsn = dsn
         self._worker_id = worker_id
@@ -163,7 +167,10 @@ class Runner:
                 raise
             return _failed(job, error)
         if child is not None and isinstance(output, bytes):
-            return self._call_child(job, child, output)
+            return self._call_child(job, self._children(child), child, output)
+        if isinstance(output, ChildCall):
+            found = output.workflow_id, output.workflow
+            return self._call_child(job, found, output.workflow.name, output.input)
         return _ended(job, output)
 
     async def _is_met(self, job: Job) -> bool:
@@ -188,19 +195,37 @@ class Runner:
                 return False
         return True
 
-    def _call_child(self, job: Job, name: str, value: bytes) -> Outcome:
-        """Ask for the child run that the task stands for; its end is the task's."""
-        found = self._children(name)
-        request: dict[str, object] = {"run": str(self._ids.new_id())}
+    def _call_child(
+        self,
+        job: Job,
+        found: tuple[int, CompiledWorkflow] | None,
+        name: str,
+        value: object,
+    ) -> Outcome:
+        """
+        Ask for the child run that the task stands for; its end is the task's.
+
+        Args:
+            job: The task.
+            found: The child's workflow and its number, None if it is not known here.
+            name: Its name.
+            value: The child's input, as JSON if it is bytes.
+        """
+        run_id = str(self._ids.new_id())
+        request: dict[str, object] = {"run": run_id}
         # a timeout that the workflow gives to all of its steps is none of a whole run
         limits = [job.step.definition.options.timeout]
         try:
             if found is None:
+                assert isinstance(value, bytes)
                 request |= {"workflow": name, "input": orjson.Fragment(value)}
             else:
                 workflow_id, workflow = found
                 limits.append(workflow.definition.options.deadline)
-                data = workflow.input.encode(decode_json(value))
+                given = decode_json(value) if isinstance(value, bytes) else value
+                data = workflow.input.encode(given)
+                if not isinstance(value, bytes):
+                    self._on_child(run_id, workflow)
                 request |= {
                     "workflow_id": workflow_id,
                     "input": orjson.Fragment(data),
@@ -254,6 +279,8 @@ class Runner:
         try:
             # the compiler knows a coroutine function when it sees one
             value = await step.function(**arguments)  # type: ignore[misc]
+            if isinstance(value, ChildCall):
+                return value
             output = step.output.encode(value)
             if job.block is None or job.block.async_transaction is None:
                 return output
@@ -274,7 +301,10 @@ class Runner:
         step = job.step
         try:
             arguments = step.binding.arguments(job.inputs, job.context, self._resources)
-            output = step.output.encode(step.function(**arguments))
+            value = step.function(**arguments)
+            if isinstance(value, ChildCall):
+                return value
+            output = step.output.encode(value)
             if job.block is None or job.block.transaction is None:
                 return output
             return job.block.transaction.complete(*self._completion(job, output))

@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from singularity_workflow.errors import ConnectionFailed, QueueTimeout, WorkerLost
+from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.ids import IdMaker
 from singularity_workflow.notifications.notifier import Notifier
 from singularity_workflow.store.replies import Adoption, Beat, EndedRun, Fired, Reaped
@@ -118,6 +119,7 @@ class TaskWorker:
                 dsn=store.dsn,
                 worker_id=lambda: self.worker_id,
                 children=catalog.newest,
+                on_child=self._hold_child if queues is None else _let_go,
             ),
             waiters=waiters,
             router=catalog,
@@ -187,6 +189,10 @@ class TaskWorker:
         self._threads.shutdown()
         await self._resources.close()
         await asyncio.to_thread(self._executors.close)
+
+    def _hold_child(self, run_id: str, workflow: CompiledWorkflow) -> None:
+        """Keep the code of a child of a local run until its end, which comes here."""
+        self._waiters.track([run_id], [workflow])
 
     async def adopt(self, versions: Sequence[int]) -> Adoption:
         """
@@ -372,3 +378,7 @@ def _call_soon(
         loop.call_soon_threadsafe(function, argument)  # type: ignore[arg-type]
     except RuntimeError:  # the loop was closed meanwhile
         logger.debug("the event loop is closed")
+
+
+def _let_go(run_id: str, workflow: CompiledWorkflow) -> None:
+    """Keep nothing: any worker may end the child."""

@@ -1,0 +1,263 @@
+"""
+The short way: from goals to their results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+from singularity_workflow.engine.async_engine import AsyncEngine
+from singularity_workflow.errors import InvalidSetting, SingularityError
+from singularity_workflow.model.names import did_you_mean
+from singularity_workflow.model.runs import RunMetadata
+from singularity_workflow.model.statuses import RunStatus
+from singularity_workflow.orchestrator.orchestrator import (
+    Functions,
+    GoalHandle,
+    GoalRequest,
+    Orchestrator,
+    RunId,
+)
+from singularity_workflow.orchestrator.results import GoalResult
+from singularity_workflow.orchestrator.settings import DEFAULT_WORKFLOW
+
+__all__ = ["Policy", "WorkflowComposer"]
+
+Policy: TypeAlias = Literal["all", "fail_fast", "best_effort"]
+
+_POLICIES: Final = ("all", "fail_fast", "best_effort")
+_Outcome: TypeAlias = GoalResult | BaseException
+
+
+class WorkflowComposer:
+    """
+    Run goals, task graphs, and many of them at once.
+
+    Args:
+        engine: A connected `AsyncEngine`. With an `Engine` use `SyncWorkflowComposer`.
+
+    Options of goals are the fields of `GoalOptions`; one that is unknown is an error.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._orchestrator = Orchestrator(engine)
+        self._engine = engine
+
+    async def compose_from_goal(
+        self, goal: Any, decomposer: Any, step_functions: Functions, **options: Any
+    ) -> GoalResult:
+        """
+        Decompose a goal, run it to its end, and return what it gave.
+
+        Args:
+            goal: Words, a mapping, or any other JSON value.
+            decomposer: As of `as_decomposer`.
+            step_functions: The functions that tasks may use, by name.
+            options: As of `GoalOptions`.
+
+        Raises:
+            DecompositionFailed: No plan could be made, or only one that is wrong; no
+                task has run.
+            RunFailed: A task used up its attempts.
+            RunCancelled: The goal was cancelled.
+            RunTimeout: Its time is over.
+
+        Cancelling the call cancels the goal.
+        """
+        return await self._orchestrator.execute_goal(
+            goal, decomposer, step_functions, **options
+        )
+
+    async def compose_from_task_graph(
+        self,
+        task_graph: Any,
+        step_functions: Functions,
+        *,
+        goal: Any = None,
+        decomposer: Any = None,
+        **options: Any,
+    ) -> GoalResult:
+        """
+        Run a plan that is there already.
+
+        Args:
+            task_graph: A `TaskGraph` or `GoalTree`, or anything that `parse_graph` reads.
+            step_functions: The functions that tasks may use, by name.
+            goal: What its tasks see as the goal; by default the graph's own.
+            decomposer: Who decomposes its compound tasks.
+            options: As of `GoalOptions`.
+
+        Raises:
+            DecompositionFailed: The plan is wrong; no task has run.
+            RunFailed: As of `compose_from_goal`, like all others.
+        """
+        request = self._orchestrator.read_graph(
+            task_graph, goal, decomposer, step_functions, options
+        )
+        (handle,) = await self._orchestrator.start_requests([request])
+        return await self._orchestrator.wait_or_cancel(handle)
+
+    async def compose_multiple_workflows(
+        self,
+        goals: Iterable[Any],
+        decomposer: Any,
+        step_functions: Functions,
+        *,
+        policy: Policy = "all",
+        max_concurrent: int | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """
+        Run several goals at once, and return their results in order.
+
+        Args:
+            goals: Goals; a `TaskGraph` or `GoalTree` among them is run as it is.
+            decomposer: As of `as_decomposer`, for all of them.
+            step_functions: The functions that tasks may use, by name.
+            policy: "all": when all have ended, the first error is raised. "fail_fast":
+                the first error cancels the others. "best_effort": errors cancel nobody.
+                With these two nothing is raised: an error stands in the place of its
+                result.
+            max_concurrent: The most goals that run at once; at least 1. Without it all
+                start in one transaction: either each of them or none.
+            options: As of `GoalOptions`, for each goal.
+
+        Raises:
+            DecompositionFailed: With "all": a goal has no plan.
+            RunError: With "all": a goal did not complete.
+
+        Cancelling the call cancels the goals that have not ended.
+        """
+        _check_policy(policy, max_concurrent)
+        if options.get("idempotency_key") is not None:
+            raise InvalidSetting(
+                "several goals cannot share one idempotency_key",
+                hint="Start them one by one, each with its own.",
+            )
+        listed = list(goals)
+        requests = self._orchestrator.read_requests(
+            listed, decomposer, step_functions, options
+        )
+        if not requests:
+            return []
+        if max_concurrent is None:
+            handles = await self._orchestrator.start_requests(requests)
+            waits = [self._orchestrator.wait_or_cancel(one) for one in handles]
+        else:
+            gate = asyncio.Semaphore(max_concurrent)
+            waits = [self._run_one(one, gate) for one in requests]
+        outcomes = await _gather(waits, is_fast=policy == "fail_fast")
+        if policy == "all":
+            for one in outcomes:
+                if isinstance(one, BaseException):
+                    raise one
+        return outcomes
+
+    async def get_composition_stats(
+        self,
+        workflow_name: str = DEFAULT_WORKFLOW,
+        *,
+        since: datetime | None = None,
+        limit: int = 1_000,
+    ) -> dict[str, Any]:
+        """
+        Return how the latest goals of one name have gone.
+
+        Args:
+            workflow_name: As of `GoalOptions`.
+            since: Only goals started at this time or later.
+            limit: The most goals that are looked at, newest first; from 1 to 1,000.
+
+        Returns:
+            `total`, the number of goals of each status by its name, `success_rate` of
+            those that have ended (None if none has), and `mean_duration` in seconds of
+            those that completed (None if none has).
+        """
+        page = await self._engine.list_workflow_runs(
+            workflow=workflow_name, since=since, limit=limit
+        )
+        counts = {str(status): 0 for status in RunStatus}
+        durations: list[float] = []
+        for run in page:
+            counts[str(run.status)] += 1
+            if run.status is RunStatus.COMPLETED and run.started_at and run.ended_at:
+                durations.append((run.ended_at - run.started_at).total_seconds())
+        ended = sum(counts[one] for one in ("completed", "failed", "cancelled"))
+        return {
+            "total": len(page),
+            **counts,
+            "success_rate": counts["completed"] / ended if ended else None,
+            "mean_duration": sum(durations) / len(durations) if durations else None,
+        }
+
+    async def get_execution_status(
+        self, run_id: RunId
+    ) -> tuple[RunStatus, RunMetadata]:
+        """Return where a goal is; as of `Orchestrator.get_execution_status`."""
+        return await self._orchestrator.get_execution_status(run_id)
+
+    async def cancel_execution(
+        self, run_id: RunId, reason: str | None = None
+    ) -> None:
+        """Cancel a goal; as of `Orchestrator.cancel_execution`."""
+        await self._orchestrator.cancel_execution(run_id, reason)
+
+    async def get_execution_stats(self, run_id: UUID | str) -> dict[str, Any]:
+        """Return the figures of one goal; as of `Orchestrator.get_execution_stats`."""
+        return await self._orchestrator.get_execution_stats(run_id)
+
+    async def _run_one(self, request: GoalRequest, gate: asyncio.Semaphore) -> GoalResult:
+        async with gate:
+            handle: GoalHandle
+            (handle,) = await self._orchestrator.start_requests([request])
+            return await self._orchestrator.wait_or_cancel(handle)
+
+    def __repr__(self) -> str:
+        return f"<WorkflowComposer of {self._engine!r}>"
+
+
+async def _gather(waits: list[Any], *, is_fast: bool) -> list[_Outcome]:
+    """Return the outcome of each; with *is_fast*, cancel the others after an error."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    try:
+        if is_fast:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
+                task.cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    return [_told(one) for one in found]
+
+
+def _told(outcome: Any) -> _Outcome:
+    if isinstance(outcome, asyncio.CancelledError):
+        return SingularityError("the goal was cancelled: another one of its call failed")
+    if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
+        raise outcome
+    found: _Outcome = outcome
+    return found
+
+
+def _check_policy(policy: object, max_concurrent: object) -> None:
+    if policy not in _POLICIES:
+        raise InvalidSetting(
+            f"policy must be one of {', '.join(_POLICIES)}, got {policy!r}",
+            hint=did_you_mean(str(policy), _POLICIES),
+        )
+    if max_concurrent is None:
+        return
+    is_number = isinstance(max_concurrent, int) and not isinstance(max_concurrent, bool)
+    if not is_number or max_concurrent < 1:  # type: ignore[operator]
+        raise InvalidSetting(
+            f"max_concurrent must be an integer of at least 1, got {max_concurrent!r}"
+        )

@@ -1,0 +1,595 @@
+"""
+Goals over an engine: decompose, make workflows of them, execute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from uuid import UUID
+
+from singularity_workflow.engine.async_engine import AsyncEngine
+from singularity_workflow.engine.handles import RunHandle
+from singularity_workflow.engine.inspection import to_run_id
+from singularity_workflow.errors import (
+    DecompositionFailed,
+    InvalidSetting,
+    RunFailed,
+    StepNotFound,
+    WorkflowNotFound,
+)
+from singularity_workflow.model.entries import function_key
+from singularity_workflow.model.parsing import definition_from_json
+from singularity_workflow.model.runs import RunMetadata
+from singularity_workflow.model.signature import StepFunction
+from singularity_workflow.model.statuses import RunStatus
+from singularity_workflow.model.workflow import Workflow
+from singularity_workflow.orchestrator.adapting import as_decomposer
+from singularity_workflow.orchestrator.catalog import Catalog
+from singularity_workflow.orchestrator.compilation import (
+    raise_decomposition,
+    to_workflow,
+)
+from singularity_workflow.orchestrator.events import emit
+from singularity_workflow.orchestrator.goals import read_goal
+from singularity_workflow.orchestrator.graph import TaskGraph
+from singularity_workflow.orchestrator.program import (
+    DECOMPOSE,
+    EXECUTE,
+    GoalProgram,
+    unwrap,
+)
+from singularity_workflow.orchestrator.reading import parse_graph
+from singularity_workflow.orchestrator.results import GoalResult
+from singularity_workflow.orchestrator.settings import GoalOptions
+from singularity_workflow.orchestrator.tree import GoalTree
+
+if TYPE_CHECKING:
+    from singularity_workflow.engine.session import Session
+
+__all__ = ["Functions", "GoalHandle", "GoalRequest", "Orchestrator", "RunId"]
+
+Functions: TypeAlias = Catalog | Mapping[str, StepFunction]
+RunId: TypeAlias = UUID | str
+
+_MOST_PROGRAMS: Final = 64
+_LIVE: Final = (RunStatus.PENDING, RunStatus.STARTED, RunStatus.PAUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoalRequest:
+    """A goal that is to be started, and what it is started with."""
+
+    goal: Any
+    decomposer: Any
+    functions: Functions
+    tree: GoalTree | None
+    options: GoalOptions
+
+
+class GoalHandle:
+    """
+    A goal that was started.
+
+    Args:
+        orchestrator: Who started it.
+        program: What it runs.
+        run: Its run.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self, orchestrator: Orchestrator, program: GoalProgram, run: RunHandle
+    ) -> None:
+        self.run = run
+        self._orchestrator = orchestrator
+        self._program = program
+
+    @property
+    def id(self) -> UUID:
+        """The goal's run."""
+        return self.run.id
+
+    async def result(self, timeout: float | None = None) -> GoalResult:
+        """
+        Wait for the end of the goal and return what it gave.
+
+        Args:
+            timeout: How long to wait, in seconds; the goal goes on after it.
+
+        Raises:
+            DecompositionFailed: No plan could be made, or only one that is wrong.
+            RunFailed: A task used up its attempts.
+            RunCancelled: The goal was cancelled.
+            RunTimeout: Its time is over, or that of the wait.
+        """
+        return await self._orchestrator.finish(self._program, self.run, timeout)
+
+    async def cancel(self, reason: str | None = None) -> None:
+        """Cancel the goal with all that runs for it."""
+        await self.run.cancel(reason)
+
+    def __repr__(self) -> str:
+        return f"<GoalHandle {self.id}>"
+
+
+class Orchestrator:
+    """
+    Make task graphs of goals, workflows of task graphs, and run them.
+
+    Args:
+        engine: A connected `AsyncEngine`. With an `Engine` use `SyncOrchestrator`.
+
+    Options of goals are the fields of `GoalOptions`; one that is unknown is an error.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        if not isinstance(engine, AsyncEngine):
+            raise InvalidSetting(
+                f"an {type(self).__name__} needs an AsyncEngine, got "
+                f"{type(engine).__name__}",
+                hint=f"Programs without coroutines have Sync{type(self).__name__}.",
+            )
+        self._engine = engine
+        self._programs: OrderedDict[object, GoalProgram] = OrderedDict()
+        self._lock = asyncio.Lock()
+
+    async def decompose_goal(
+        self, goal: Any, decomposer: Any, step_functions: Functions, **options: Any
+    ) -> GoalTree:
+        """
+        Return what *goal* is decomposed into, without running or storing anything.
+
+        Args:
+            goal: Words, a mapping, or any other JSON value.
+            decomposer: As of `as_decomposer`.
+            step_functions: The functions that tasks may use, by name.
+            options: As of `GoalOptions`.
+
+        Raises:
+            DecompositionFailed: With everything that is wrong with the plan.
+        """
+        request = self._read(goal, decomposer, step_functions, options)
+        program = self._make_program(request)
+        found = await program.preview(_run_input(request))
+        raise_decomposition(request.goal, list(found.issues))
+        assert found.tree is not None
+        return found.tree
+
+    async def create_workflow(
+        self, task_graph: Any, step_functions: Functions, **options: Any
+    ) -> Workflow:
+        """
+        Return the workflow of a task graph, known to the engine, ready to be executed.
+
+        Args:
+            task_graph: A graph or tree, or anything that `parse_graph` reads.
+            step_functions: The functions that tasks may use, by name.
+            options: As of `GoalOptions`; those about runs have no effect.
+
+        Raises:
+            DecompositionFailed: With everything that is wrong with the graph.
+        """
+        request = self._read(None, None, step_functions, options, task_graph)
+        assert request.tree is not None
+        given = request.options
+        workflow = to_workflow(
+            request.tree,
+            Catalog.of(request.functions, self._engine.resources),
+            name=given.workflow_name,
+            is_flat=not given.preserve_structure,
+            max_attempts=given.retry_attempts,
+        )
+        await self._bind(workflow)
+        return workflow
+
+    async def execute_goal(
+        self, goal: Any, decomposer: Any, step_functions: Functions, **options: Any
+    ) -> GoalResult:
+        """
+        Decompose a goal, run what came of it to its end, and return what it gave.
+
+        Args:
+            goal: Words, a mapping, or any other JSON value.
+            decomposer: As of `as_decomposer`.
+            step_functions: The functions that tasks may use, by name.
+            options: As of `GoalOptions`.
+
+        Raises:
+            DecompositionFailed: No plan could be made, or only one that is wrong; no
+                task has run.
+            RunFailed: A task used up its attempts.
+            RunCancelled: The goal was cancelled.
+            RunTimeout: Its time is over.
+
+        Cancelling the call cancels the goal.
+        """
+        handle = await self.start_goal(goal, decomposer, step_functions, **options)
+        return await self.wait_or_cancel(handle)
+
+    async def start_goal(
+        self, goal: Any, decomposer: Any, step_functions: Functions, **options: Any
+    ) -> GoalHandle:
+        """
+        Start a goal and return its handle at once.
+
+        Args:
+            goal: As of `execute_goal`, like all others.
+            decomposer: Who decomposes it.
+            step_functions: The functions that tasks may use.
+            options: As of `GoalOptions`.
+        """
+        request = self._read(goal, decomposer, step_functions, options)
+        (handle,) = await self.start_requests([request])
+        return handle
+
+    async def recover(
+        self, decomposer: Any, step_functions: Functions, **options: Any
+    ) -> list[GoalHandle]:
+        """
+        Go on with local goals whose process is gone.
+
+        Args:
+            decomposer: As they were started with.
+            step_functions: The same.
+            options: The same `workflow_name`, and others of `GoalOptions`.
+
+        Returns:
+            Handles of those that were taken over.
+        """
+        request = self._read("-", decomposer, step_functions, options)
+        program = await self._program(request)
+        workflows = [program.workflow]
+        async for run_id in self._live(program.name):
+            page = await self._engine.list_workflow_runs(parent=run_id, status=_LIVE)
+            for child in page:
+                workflows += await self._revive(program, child.workflow)
+        adopted = await self._engine.recover(*workflows)
+        handles: list[GoalHandle] = []
+        for run in adopted:
+            _, told = await run.status()
+            if told["workflow"] == program.name:
+                handles.append(GoalHandle(self, program, run))
+        return handles
+
+    async def program_of(
+        self, decomposer: Any, step_functions: Functions, **options: Any
+    ) -> Workflow:
+        """
+        Return the goal's workflow, for a `Worker` that is to serve distributed goals.
+
+        Args:
+            decomposer: As of `execute_goal`, like all others.
+            step_functions: The functions that tasks may use.
+            options: As of `GoalOptions`.
+        """
+        request = self._read("-", decomposer, step_functions, options)
+        return (await self._program(request)).workflow
+
+    async def get_execution_status(
+        self, run_id: RunId
+    ) -> tuple[RunStatus, RunMetadata]:
+        """
+        Return where a goal is, and the figures of what runs for it.
+
+        Until its plan runs these are the figures of the goal's own two steps.
+
+        Raises:
+            RunNotFound: There is no such run.
+        """
+        status, told = await self._engine.get_run_status(run_id)
+        children = await self._engine.list_workflow_runs(parent=run_id, limit=1)
+        if not children.items:
+            return status, told
+        _, figures = await self._engine.get_run_status(children.items[0].id)
+        names = (
+            "total_steps", "completed_steps", "skipped_steps", "failed_steps",
+            "total_tasks", "completed_tasks", "failed_tasks", "started_tasks",
+            "queued_tasks", "waiting_tasks", "steps",
+        )  # fmt: skip
+        merged: Any = {**told, **{name: figures[name] for name in names}}  # type: ignore[literal-required]
+        return status, merged
+
+    async def cancel_execution(
+        self, run_id: RunId, reason: str | None = None
+    ) -> None:
+        """
+        Cancel a goal with all that runs for it.
+
+        Raises:
+            RunNotFound: There is no such run.
+            StateTransitionError: It has ended.
+        """
+        await self._engine.cancel_workflow_run(run_id, reason=reason)
+
+    async def get_execution_stats(self, run_id: RunId) -> dict[str, Any]:
+        """
+        Return the figures of one goal; see `GoalStats`.
+
+        Raises:
+            RunNotFound: There is no such run.
+            StepNotFound: It is not a goal's run.
+        """
+        status, told = await self._engine.get_run_status(run_id)
+        plan = await self._read_plan(to_run_id(run_id))
+        if plan is None and not _is_goal(told):
+            raise StepNotFound(
+                f"run {run_id} of workflow {told['workflow']!r} is not that of a goal",
+                hint="get_run_status tells of other runs.",
+            )
+        own: dict[str, Any] = {} if plan is None else dict(plan["stats"])
+        duration = told["duration"]
+        spent = own.get("decomposition_time")
+        return {
+            "status": status,
+            **own,
+            "revisions": 0,
+            "execution_time": None if duration is None else duration - (spent or 0),
+            "optimization_level": told["metadata"].get("optimization_level"),
+        }
+
+    # inside
+
+    async def start_requests(self, requests: list[GoalRequest]) -> list[GoalHandle]:
+        """Start goals in one transaction and return their handles, in order."""
+        programs = [await self._program(one) for one in requests]
+        built = []
+        for program, one in zip(programs, requests, strict=True):
+            given = one.options
+            built.append(
+                await self._engine.build_request(
+                    program.workflow,
+                    _run_input(one),
+                    timeout=given.timeout,
+                    max_retries=None,
+                    parallel=True,
+                    execution=given.execution,
+                    idempotency_key=given.idempotency_key,
+                    priority=given.priority,
+                    tags=given.tags,
+                    metadata={
+                        "kind": "goal", "optimization_level": given.optimization_level,
+                    },
+                )
+            )  # fmt: skip
+        execution = requests[0].options.execution
+        run_ids = await self._session.start(built, execution)
+        return [
+            GoalHandle(
+                self,
+                program,
+                RunHandle(
+                    self._engine,
+                    run_id,
+                    is_ours=execution == "local" and run_id == request.run_id,
+                ),
+            )
+            for program, run_id, request in zip(programs, run_ids, built, strict=True)
+        ]
+
+    async def wait_or_cancel(self, handle: GoalHandle) -> GoalResult:
+        """Wait for a goal; if the wait is cancelled, so is the goal."""
+        try:
+            return await handle.result()
+        except asyncio.CancelledError:
+            await asyncio.shield(self._session.cancel([handle.id], "its call was cancelled"))
+            raise
+
+    async def finish(
+        self, program: GoalProgram, run: RunHandle, timeout: float | None
+    ) -> GoalResult:
+        """Return what a goal gave, or raise what became of it."""
+        try:
+            result = await run.result(timeout)
+        except RunFailed as error:
+            failed = _decomposition_error(program, run.id, error)
+            if failed is not None:
+                raise failed from error
+            raise
+        plan = await self._read_plan(run.id)
+        tree = GoalTree.model_validate(plan["tree"])
+        stats = {**plan["stats"], "revisions": 0}
+        emit("goal_completed", run.id, {"stats": stats}, is_full=False)
+        return GoalResult(
+            result=unwrap(result.get(EXECUTE, {})),
+            run_id=run.id,
+            graph=tree.graph,
+            tree=tree,
+            stats=stats,
+        )
+
+    def _read(
+        self,
+        goal: Any,
+        decomposer: Any,
+        functions: Functions,
+        options: Mapping[str, Any],
+        graph: Any = None,
+    ) -> GoalRequest:
+        """Read the arguments of a call, and refuse what cannot be."""
+        given = GoalOptions.read(options)
+        tree = None
+        if graph is not None:
+            tree = _read_tree(graph, goal)
+            goal = tree.graph.goal if goal is None else goal
+            goal = goal if goal is not None else given.workflow_name
+        if decomposer is not None:
+            as_decomposer(decomposer)
+        return GoalRequest(
+            goal=read_goal(goal),
+            decomposer=decomposer,
+            functions=functions,
+            tree=tree,
+            options=given,
+        )
+
+    def read_requests(
+        self,
+        goals: list[Any],
+        decomposer: Any,
+        functions: Functions,
+        options: Mapping[str, Any],
+    ) -> list[GoalRequest]:
+        """Read goals, some of which may be graphs, before the first one starts."""
+        return [
+            self._read(None, decomposer, functions, options, one)
+            if isinstance(one, (TaskGraph, GoalTree))
+            else self._read(one, decomposer, functions, options)
+            for one in goals
+        ]
+
+    def read_graph(
+        self,
+        graph: Any,
+        goal: Any,
+        decomposer: Any,
+        functions: Functions,
+        options: Mapping[str, Any],
+    ) -> GoalRequest:
+        """Read a goal that comes with its plan."""
+        return self._read(goal, decomposer, functions, options, graph)
+
+    async def _program(self, request: GoalRequest) -> GoalProgram:
+        """Return the two steps for a request, known to the engine."""
+        key = _program_key(request)
+        async with self._lock:
+            program = self._programs.get(key)
+            if program is None:
+                program = self._programs[key] = self._make_program(request)
+            self._programs.move_to_end(key)
+            await self._bind(program.workflow)
+            while len(self._programs) > _MOST_PROGRAMS:
+                self._programs.popitem(last=False)
+        return program
+
+    def _make_program(self, request: GoalRequest) -> GoalProgram:
+        planner = request.decomposer
+        return GoalProgram(
+            request.options.workflow_name,
+            None if planner is None else as_decomposer(planner),
+            Catalog.of(request.functions, self._engine.resources),
+            self._session.store,
+            request.options,
+        )
+
+    async def _bind(self, workflow: Workflow) -> None:
+        """
+        Make a workflow runnable here for as long as it, or a run of it, lives.
+
+        Others of its name may have other functions: each run keeps those that it was
+        started with.
+        """
+        session = self._session
+        if workflow.bound is not None and session.registry.is_bound(workflow):
+            return
+        for child in workflow.children:
+            await self._bind(child)
+        compiled = session.registry.compile(workflow)
+        data = await session.store.register_workflow(compiled.definition.to_json())
+        session.registry.bind(workflow, compiled, data)
+
+    async def _revive(self, program: GoalProgram, name: str) -> list[Workflow]:
+        """Return the workflow of a plan that another process has made."""
+        try:
+            data = await self._session.store.read_flow(name)
+        except WorkflowNotFound:
+            return []
+        members = {
+            key: data[key] for key in ("name", "options", "input_schema", "steps")
+        }
+        for step in members["steps"]:
+            step.pop("created_at", None)
+        workflow = program.revive(definition_from_json(members))
+        if workflow is None:
+            return []
+        await self._bind(workflow)
+        return [workflow]
+
+    async def _live(self, name: str) -> Any:
+        cursor: str | None = None
+        while True:
+            page = await self._engine.list_workflow_runs(
+                workflow=name, status=_LIVE, limit=1_000, cursor=cursor
+            )
+            for one in page:
+                yield one.id
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def _read_plan(self, run_id: UUID) -> Any:
+        return await self._session.store.step_output(run_id, DECOMPOSE)
+
+    @property
+    def _session(self) -> Session:
+        return self._engine.session
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._engine!r}>"
+
+
+def _run_input(request: GoalRequest) -> dict[str, Any]:
+    options = request.options
+    told: dict[str, Any] = {
+        "goal": request.goal,
+        "options": {
+            "limits": _plain_limits(options),
+            "retry_attempts": options.retry_attempts,
+            "is_flat": not options.preserve_structure,
+            "monitoring": options.monitoring,
+            "optimization_level": options.optimization_level,
+        },
+    }
+    if request.tree is not None:
+        told["tree"] = request.tree.to_json()
+    return told
+
+
+def _plain_limits(options: GoalOptions) -> dict[str, Any]:
+    limits = options.effective_limits()
+    return asdict(replace(limits, timeout=limits.seconds))
+
+
+def _read_tree(graph: Any, goal: Any) -> GoalTree:
+    if isinstance(graph, GoalTree):
+        return graph
+    found, issues = parse_graph(graph, goal=goal)
+    raise_decomposition(goal, issues)
+    assert found is not None
+    return GoalTree(graph=found)
+
+
+def _program_key(request: GoalRequest) -> object:
+    """Return what makes a program the same: its name, code, and its steps' options."""
+    options = request.options
+    functions = request.functions
+    named = functions.functions if isinstance(functions, Catalog) else functions
+    key = frozenset((name, function_key(one)) for name, one in named.items())
+    decomposer = request.decomposer
+    asked = None if decomposer is None else function_key(decomposer)
+    return (
+        options.workflow_name, asked, key, options.retry_attempts,
+        options.decompose_timeout,
+    )  # fmt: skip
+
+
+def _decomposition_error(
+    program: GoalProgram, run_id: UUID, error: RunFailed
+) -> DecompositionFailed | None:
+    """Return what a failed decomposition raised, None if something else failed."""
+    kind = f"{DecompositionFailed.__module__}.{DecompositionFailed.__qualname__}"
+    if error.step != DECOMPOSE or error.error_type != kind:
+        return None
+    issues = program.failures.pop(run_id, ())
+    message = error.message.partition(f"{kind}: ")[2] or error.message
+    return DecompositionFailed(message, hint=error.hint, issues=issues)
+
+
+def _is_goal(told: RunMetadata) -> bool:
+    return told["metadata"].get("kind") == "goal"

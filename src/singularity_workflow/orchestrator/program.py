@@ -1,0 +1,286 @@
+"""
+The workflow of a goal: decompose, then execute what came of it.
+
+Owns the two steps. The first answers with the plan and has registered the workflow that
+was made of it; its answer is stored before anything of the plan runs, so that nobody is
+asked twice for one plan, whoever dies. The second is a child run of that workflow.
+
+The workflow of a plan carries the plan itself, in its input schema: any worker that has
+the goal's workflow can make the functions of the plan's steps of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from singularity_workflow.errors import DecompositionFailed
+from singularity_workflow.model.children import ChildCall
+from singularity_workflow.model.compiled import MADE_BY, CompiledWorkflow
+from singularity_workflow.model.context import Context
+from singularity_workflow.model.definition import Definition
+from singularity_workflow.model.issues import Issue
+from singularity_workflow.model.retry import RetryPolicy
+from singularity_workflow.model.workflow import Workflow
+from singularity_workflow.orchestrator.adapting import Planner
+from singularity_workflow.orchestrator.catalog import Catalog
+from singularity_workflow.orchestrator.compilation import (
+    raise_decomposition,
+    to_workflow,
+)
+from singularity_workflow.orchestrator.contexts import Failure
+from singularity_workflow.orchestrator.events import emit
+from singularity_workflow.orchestrator.expansion import Expansion, expand
+from singularity_workflow.orchestrator.goals import goal_input
+from singularity_workflow.orchestrator.limits import Limits
+from singularity_workflow.orchestrator.plan import OUTPUTS
+from singularity_workflow.orchestrator.settings import GoalOptions
+from singularity_workflow.orchestrator.tree import GoalTree
+
+__all__ = ["DECOMPOSE", "EXECUTE", "GoalProgram", "ProgramStore", "unwrap"]
+
+DECOMPOSE: Final = "_decompose"
+EXECUTE: Final = "_execute"
+
+_PLAN: Final = "x-goal"
+_MOST_PLANS: Final = 256
+
+
+class ProgramStore(Protocol):
+    """The one call that this module makes."""
+
+    async def register_workflow(
+        self, definition: Mapping[str, Any], *, force: bool = False
+    ) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A workflow of a plan that is known here."""
+
+    workflow_id: int
+    compiled: CompiledWorkflow
+
+
+class GoalProgram:
+    """
+    The two steps of one kind of goal.
+
+    Args:
+        name: Name of the goal's workflow.
+        planner: Who decomposes; None: goals bring their plans.
+        catalog: The functions that tasks may use.
+        store: Where the workflows of plans are registered.
+        options: What the steps need to know before there is a run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        planner: Planner | None,
+        catalog: Catalog,
+        store: ProgramStore,
+        options: GoalOptions,
+    ) -> None:
+        self.name = name
+        self.planner = planner
+        self.catalog = catalog
+        self.failures: dict[UUID, tuple[Issue, ...]] = {}
+        self._store = store
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self.workflow = self._build(options)
+
+    def _build(self, options: GoalOptions) -> Workflow:
+        workflow = Workflow(self.name)
+        workflow.make = self.make
+        attempts = options.retry_attempts
+        workflow.step(
+            name=DECOMPOSE,
+            # a plan that is wrong is not better the second time: that is for repairs
+            retry=RetryPolicy(
+                max_attempts=attempts, give_up_on=(DecompositionFailed,)
+            ),
+            timeout=options.decompose_timeout,
+        )(self.decompose)
+
+        async def execute(run_input: Any, _decompose: Any) -> Any:
+            return await self.execute(run_input, _decompose)
+
+        workflow.child(f"{self.name}__plan", name=EXECUTE, depends_on=[DECOMPOSE])(
+            execute
+        )
+        return workflow
+
+    async def decompose(self, run_input: Any, ctx: Context) -> dict[str, Any]:
+        """
+        Return the plan of a goal, after its workflow was registered.
+
+        Raises:
+            DecompositionFailed: With everything that is wrong with the plan.
+        """
+        goal, options = run_input["goal"], run_input["options"]
+        is_full = bool(options.get("monitoring"))
+        began_at = time.monotonic()
+
+        def tell(name: str, members: Mapping[str, Any]) -> None:
+            emit(name, ctx.run_id, {"goal": goal, **members}, is_full=is_full)
+
+        tell("goal_decomposition_started", {"attempt": ctx.attempt})
+        try:
+            found = await self._expand(run_input, ctx.attempt, tell)
+            raise_decomposition(goal, list(found.issues))
+            assert found.tree is not None
+            known = await self._register(found.tree, options)
+        except DecompositionFailed as error:
+            self.failures[ctx.run_id] = error.issues
+            tell("goal_decomposition_failed", {"error": error.message})
+            raise
+        took = time.monotonic() - began_at
+        answer = {
+            "tree": found.tree.to_json(),
+            "workflow_id": known.workflow_id,
+            "workflow": known.compiled.name,
+            "decomposer": None if self.planner is None else self.planner.name,
+            "stats": {
+                "tasks": len(known.compiled.steps),
+                "depth": found.tree.depth,
+                "expansions": found.budget.expansions,
+                "calls": found.budget.calls,
+                "tokens": found.budget.tokens,
+                "decomposition_time": round(took, 6),
+            },
+        }
+        tell("goal_decomposition_completed", {"stats": answer["stats"]})
+        return answer
+
+    async def execute(self, run_input: Any, plan: Any) -> ChildCall:
+        """Return the call of the child run that the plan is."""
+        known = self._known.get(plan["workflow"])
+        if known is None:
+            tree = GoalTree.model_validate(plan["tree"])
+            known = await self._register(tree, run_input["options"])
+        return ChildCall(
+            workflow_id=known.workflow_id,
+            workflow=known.compiled,
+            input=goal_input(run_input["goal"]),
+        )
+
+    async def preview(self, run_input: Any) -> Expansion:
+        """Return what a goal would be decomposed into, and store nothing."""
+        goal = run_input["goal"]
+        return await self._expand(
+            run_input, 1, lambda name, members: emit(name, None, {"goal": goal, **members})
+        )
+
+    async def _expand(self, run_input: Any, attempt: int, tell: Any) -> Expansion:
+        goal, options = run_input["goal"], run_input["options"]
+        tree = None
+        if run_input.get("tree") is not None:
+            tree = GoalTree.model_validate(run_input["tree"])
+        if tree is not None and tree.nested:
+            return await _as_given(goal, tree, self.catalog, Limits(**options["limits"]))
+        return await expand(
+            goal,
+            _nobody if self.planner is None else self.planner.decompose,
+            self.catalog,
+            Limits(**options["limits"]),
+            graph=None if tree is None else tree.graph,
+            failures=(Failure(message="the last attempt failed"),) * (attempt > 1),
+            attempt=attempt,
+            notify=tell,
+        )
+
+    async def _register(self, tree: GoalTree, options: Mapping[str, Any]) -> _Known:
+        workflow = self._workflow(tree, options)
+        for one in [*_descendants(workflow), workflow]:
+            # the parts first, so that none is called before it is there
+            if one.name not in self._known:
+                compiled = self._compiled(one, self.catalog.resources)
+                data = await self._store.register_workflow(compiled.definition.to_json())
+                self._known[one.name] = _Known(data["workflow_id"], compiled)
+        while len(self._known) > _MOST_PLANS:
+            self._known.popitem(last=False)
+        return self._known[workflow.name]
+
+    def make(
+        self, definition: Definition, resources: Collection[str]
+    ) -> CompiledWorkflow | None:
+        """Return the workflow of a plan, made of what its definition carries."""
+        workflow = self.revive(definition)
+        return None if workflow is None else self._compiled(workflow, resources)
+
+    def revive(self, definition: Definition) -> Workflow | None:
+        """Return the same, not compiled; None if the definition carries no plan."""
+        carried = (definition.input_schema or {}).get(_PLAN)
+        if not isinstance(carried, dict):
+            return None
+        tree = GoalTree.model_validate(carried["tree"])
+        workflow = self._workflow(tree, carried["options"])
+        for one in [workflow, *_descendants(workflow)]:
+            if one.name == definition.name:
+                return one
+        return None
+
+    def _compiled(
+        self, workflow: Workflow, resources: Collection[str]
+    ) -> CompiledWorkflow:
+        compiled = workflow.compile(resources)
+        return replace(compiled, make=self.make)
+
+    def _workflow(self, tree: GoalTree, options: Mapping[str, Any]) -> Workflow:
+        carried = {key: options[key] for key in ("retry_attempts", "is_flat")}
+        schema = {
+            MADE_BY: self.name,
+            _PLAN: {"tree": tree.to_json(), "options": carried},
+        }
+        return to_workflow(
+            tree,
+            self.catalog,
+            name=self.name,
+            is_flat=carried["is_flat"],
+            schema=schema,
+            max_attempts=carried["retry_attempts"],
+        )
+
+
+def unwrap(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the goal's result, of that of the child run."""
+    found: dict[str, Any] = dict(result)
+    return found.get(OUTPUTS, found) if set(found) == {OUTPUTS} else found
+
+
+async def _nobody(goal: Any, ctx: Any) -> object:
+    raise DecompositionFailed(
+        "the plan has goals without a handler, and there is no decomposer",
+        hint="Give a decomposer, or tasks with handlers.",
+    )
+
+
+async def _as_given(
+    goal: Any, tree: GoalTree, catalog: Catalog, limits: Limits
+) -> Expansion:
+    """Return a tree that is known already, checked as any other."""
+    graphs = {path: one.graph for path, one in tree.walk()}
+
+    async def answer(asked: Any, ctx: Any) -> object:
+        if ctx.path not in graphs:
+            return await _nobody(asked, ctx)
+        return graphs[ctx.path]
+
+    return await expand(goal, answer, catalog, limits, graph=tree.graph)
+
+
+def _descendants(workflow: Workflow) -> list[Workflow]:
+    """Return the workflows of nested goals, inner ones first, each once."""
+    found: dict[str, Workflow] = {}
+    waiting = list(workflow.children)
+    while waiting:
+        one = waiting.pop()
+        found.pop(one.name, None)
+        found[one.name] = one
+        waiting += one.children
+    return list(found.values())[::-1]

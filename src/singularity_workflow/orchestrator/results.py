@@ -1,0 +1,59 @@
+"""
+What goals give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+from uuid import UUID
+
+from singularity_workflow.orchestrator.graph import TaskGraph
+from singularity_workflow.orchestrator.tree import GoalTree
+
+__all__ = ["GoalResult", "GoalStats"]
+
+
+class GoalStats(TypedDict):
+    """
+    Figures of one goal.
+
+    Times are in seconds. `tasks` counts the functions of all levels, `expansions` how
+    often something was decomposed; `calls` and `tokens` are what decomposers counted.
+    """
+
+    tasks: int
+    depth: int
+    expansions: int
+    calls: int
+    tokens: int
+    revisions: int
+    decomposition_time: float
+    execution_time: float | None
+    optimization_level: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoalResult:
+    """
+    A goal that was reached.
+
+    Args:
+        result: The outputs of the final tasks by their ids, or what the graph names as
+            its outputs; a compound task's is the same of its own graph.
+        run_id: The goal's run.
+        graph: The first level of the plan.
+        tree: All levels.
+        revisions: How often the plan was made anew.
+        stats: Figures.
+
+    .. versionadded:: 0.1
+    """
+
+    result: dict[str, Any]
+    run_id: UUID
+    graph: TaskGraph
+    tree: GoalTree = field(repr=False)
+    revisions: int = 0
+    stats: Mapping[str, Any] = field(default_factory=dict)
