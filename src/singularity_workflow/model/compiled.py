@@ -80,6 +80,8 @@ class CompiledStep:
         when: The predicate of `when`, if that is one.
         when_not: The predicate of `when_not`, if that is one.
         original: The function as its author gave it.
+        child: Of a child step: the version that it calls, and its code, where the step
+            brings them with it.
     """
 
     number: int
@@ -93,6 +95,7 @@ class CompiledStep:
     when: CompiledPredicate | None = None
     when_not: CompiledPredicate | None = None
     original: StepFunction
+    child: tuple[int, CompiledWorkflow] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

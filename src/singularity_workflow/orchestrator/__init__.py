@@ -8,6 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from singularity_workflow.orchestrator.sync import SyncGoalHandle
+    from singularity_workflow.orchestrator.sync import SyncWorkflowComposer
+    from singularity_workflow.orchestrator.sync import SyncOrchestrator
     from singularity_workflow.orchestrator.orchestrator import GoalHandle
     from singularity_workflow.orchestrator.adapting import Decomposer, as_decomposer
     from singularity_workflow.orchestrator.callable_decomposer import (
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
 
 # where each name comes from; its module is loaded when the name is first asked for
 _MODULES = {
+    "SyncGoalHandle": "sync",
+    "SyncWorkflowComposer": "sync",
+    "SyncOrchestrator": "sync",
     "WorkflowComposer": "composer",
     "Orchestrator": "orchestrator",
     "GoalResult": "results",
@@ -85,6 +91,9 @@ _MODULES = {
 }
 
 __all__ = [
+    "SyncGoalHandle",
+    "SyncWorkflowComposer",
+    "SyncOrchestrator",
     "WorkflowComposer",
     "Orchestrator",
     "GoalResult",

@@ -7,10 +7,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 
 from singularity_workflow.engine.async_engine import AsyncEngine
+from singularity_workflow.engine.engine import Engine
 from singularity_workflow.errors import InvalidSetting, SingularityError
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.runs import RunMetadata
@@ -25,6 +25,9 @@ from singularity_workflow.orchestrator.orchestrator import (
 from singularity_workflow.orchestrator.results import GoalResult
 from singularity_workflow.orchestrator.settings import DEFAULT_WORKFLOW
 
+if TYPE_CHECKING:
+    from singularity_workflow.orchestrator.sync import SyncWorkflowComposer
+
 __all__ = ["Policy", "WorkflowComposer"]
 
 Policy: TypeAlias = Literal["all", "fail_fast", "best_effort"]
@@ -38,12 +41,38 @@ class WorkflowComposer:
     Run goals, task graphs, and many of them at once.
 
     Args:
-        engine: A connected `AsyncEngine`. With an `Engine` use `SyncWorkflowComposer`.
+        engine: A connected `AsyncEngine`. With an `Engine` this makes a
+            `SyncWorkflowComposer`, whose methods block.
 
     Options of goals are the fields of `GoalOptions`; one that is unknown is an error.
 
     .. versionadded:: 0.1
     """
+
+    @overload
+    def __new__(cls, engine: AsyncEngine) -> WorkflowComposer: ...
+
+    @overload
+    def __new__(  # type: ignore[misc]
+        cls, engine: Engine
+    ) -> SyncWorkflowComposer: ...
+
+    def __new__(  # type: ignore[misc]
+        cls, engine: AsyncEngine | Engine
+    ) -> WorkflowComposer | SyncWorkflowComposer:
+        """Return what fits the engine."""
+        if isinstance(engine, Engine):
+            # which imports this module
+            from singularity_workflow.orchestrator.sync import (  # noqa: PLC0415
+                SyncWorkflowComposer,
+            )
+
+            return SyncWorkflowComposer(engine)
+        if not isinstance(engine, AsyncEngine):
+            raise InvalidSetting(
+                f"a WorkflowComposer needs an engine, got {type(engine).__name__}"
+            )
+        return super().__new__(cls)
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._orchestrator = Orchestrator(engine)
@@ -208,7 +237,7 @@ class WorkflowComposer:
         """Cancel a goal; as of `Orchestrator.cancel_execution`."""
         await self._orchestrator.cancel_execution(run_id, reason)
 
-    async def get_execution_stats(self, run_id: UUID | str) -> dict[str, Any]:
+    async def get_execution_stats(self, run_id: RunId) -> dict[str, Any]:
         """Return the figures of one goal; as of `Orchestrator.get_execution_stats`."""
         return await self._orchestrator.get_execution_stats(run_id)
 

@@ -8,10 +8,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 from uuid import UUID
 
 from singularity_workflow.engine.async_engine import AsyncEngine
+from singularity_workflow.engine.engine import Engine
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import to_run_id
 from singularity_workflow.errors import (
@@ -21,6 +22,7 @@ from singularity_workflow.errors import (
     StepNotFound,
     WorkflowNotFound,
 )
+from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.entries import function_key
 from singularity_workflow.model.parsing import definition_from_json
 from singularity_workflow.model.runs import RunMetadata
@@ -49,6 +51,7 @@ from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.session import Session
+    from singularity_workflow.orchestrator.sync import SyncOrchestrator
 
 __all__ = ["Functions", "GoalHandle", "GoalRequest", "Orchestrator", "RunId"]
 
@@ -122,20 +125,40 @@ class Orchestrator:
     Make task graphs of goals, workflows of task graphs, and run them.
 
     Args:
-        engine: A connected `AsyncEngine`. With an `Engine` use `SyncOrchestrator`.
+        engine: A connected `AsyncEngine`. With an `Engine` this makes a
+            `SyncOrchestrator`, whose methods block.
 
     Options of goals are the fields of `GoalOptions`; one that is unknown is an error.
 
     .. versionadded:: 0.1
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    @overload
+    def __new__(cls, engine: AsyncEngine) -> Orchestrator: ...
+
+    @overload
+    def __new__(  # type: ignore[misc]
+        cls, engine: Engine
+    ) -> SyncOrchestrator: ...
+
+    def __new__(  # type: ignore[misc]
+        cls, engine: AsyncEngine | Engine
+    ) -> Orchestrator | SyncOrchestrator:
+        """Return what fits the engine."""
+        if isinstance(engine, Engine):
+            # which imports this module
+            from singularity_workflow.orchestrator.sync import (  # noqa: PLC0415
+                SyncOrchestrator,
+            )
+
+            return SyncOrchestrator(engine)
         if not isinstance(engine, AsyncEngine):
             raise InvalidSetting(
-                f"an {type(self).__name__} needs an AsyncEngine, got "
-                f"{type(engine).__name__}",
-                hint=f"Programs without coroutines have Sync{type(self).__name__}.",
+                f"an Orchestrator needs an engine, got {type(engine).__name__}"
             )
+        return super().__new__(cls)
+
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._programs: OrderedDict[object, GoalProgram] = OrderedDict()
         self._lock = asyncio.Lock()
@@ -258,7 +281,7 @@ class Orchestrator:
                 handles.append(GoalHandle(self, program, run))
         return handles
 
-    async def program_of(
+    async def goal_workflow(
         self, decomposer: Any, step_functions: Functions, **options: Any
     ) -> Workflow:
         """
@@ -392,7 +415,7 @@ class Orchestrator:
             if failed is not None:
                 raise failed from error
             raise
-        plan = await self._read_plan(run.id)
+        plan = program.answers.pop(run.id, None) or await self._read_plan(run.id)
         tree = GoalTree.model_validate(plan["tree"])
         stats = {**plan["stats"], "revisions": 0}
         emit("goal_completed", run.id, {"stats": stats}, is_full=False)
@@ -475,7 +498,6 @@ class Orchestrator:
             None if planner is None else as_decomposer(planner),
             Catalog.of(request.functions, self._engine.resources),
             self._session.store,
-            request.options,
         )
 
     async def _bind(self, workflow: Workflow) -> None:
@@ -509,6 +531,7 @@ class Orchestrator:
         if workflow is None:
             return []
         await self._bind(workflow)
+        program.revived.append(workflow)  # which keeps its functions here
         return [workflow]
 
     async def _live(self, name: str) -> Any:
@@ -540,6 +563,7 @@ def _run_input(request: GoalRequest) -> dict[str, Any]:
         "goal": request.goal,
         "options": {
             "limits": _plain_limits(options),
+            "decompose_timeout": _seconds(options.decompose_timeout),
             "retry_attempts": options.retry_attempts,
             "is_flat": not options.preserve_structure,
             "monitoring": options.monitoring,
@@ -549,6 +573,10 @@ def _run_input(request: GoalRequest) -> dict[str, Any]:
     if request.tree is not None:
         told["tree"] = request.tree.to_json()
     return told
+
+
+def _seconds(duration: Duration | None) -> float | None:
+    return None if duration is None else to_duration(duration).total_seconds()
 
 
 def _plain_limits(options: GoalOptions) -> dict[str, Any]:
@@ -566,17 +594,13 @@ def _read_tree(graph: Any, goal: Any) -> GoalTree:
 
 
 def _program_key(request: GoalRequest) -> object:
-    """Return what makes a program the same: its name, code, and its steps' options."""
-    options = request.options
+    """Return what makes a program the same: its name and code."""
     functions = request.functions
     named = functions.functions if isinstance(functions, Catalog) else functions
     key = frozenset((name, function_key(one)) for name, one in named.items())
     decomposer = request.decomposer
     asked = None if decomposer is None else function_key(decomposer)
-    return (
-        options.workflow_name, asked, key, options.retry_attempts,
-        options.decompose_timeout,
-    )  # fmt: skip
+    return request.options.workflow_name, asked, key
 
 
 def _decomposition_error(

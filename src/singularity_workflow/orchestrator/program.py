@@ -11,6 +11,7 @@ the goal's workflow can make the functions of the plan's steps of it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
@@ -38,7 +39,6 @@ from singularity_workflow.orchestrator.expansion import Expansion, expand
 from singularity_workflow.orchestrator.goals import goal_input
 from singularity_workflow.orchestrator.limits import Limits
 from singularity_workflow.orchestrator.plan import OUTPUTS
-from singularity_workflow.orchestrator.settings import GoalOptions
 from singularity_workflow.orchestrator.tree import GoalTree
 
 __all__ = ["DECOMPOSE", "EXECUTE", "GoalProgram", "ProgramStore", "unwrap"]
@@ -48,6 +48,8 @@ EXECUTE: Final = "_execute"
 
 _PLAN: Final = "x-goal"
 _MOST_PLANS: Final = 256
+_MOST_ATTEMPTS: Final = 1_000
+"""Of the step; how many there are is in the goal's options."""
 
 
 class ProgramStore(Protocol):
@@ -75,7 +77,8 @@ class GoalProgram:
         planner: Who decomposes; None: goals bring their plans.
         catalog: The functions that tasks may use.
         store: Where the workflows of plans are registered.
-        options: What the steps need to know before there is a run.
+
+    Goals of one name share the two steps, so what differs among them is in the input.
     """
 
     def __init__(
@@ -84,27 +87,26 @@ class GoalProgram:
         planner: Planner | None,
         catalog: Catalog,
         store: ProgramStore,
-        options: GoalOptions,
     ) -> None:
         self.name = name
         self.planner = planner
         self.catalog = catalog
-        self.failures: dict[UUID, tuple[Issue, ...]] = {}
+        self.answers: OrderedDict[UUID, dict[str, Any]] = OrderedDict()
+        self.failures: OrderedDict[UUID, tuple[Issue, ...]] = OrderedDict()
+        self.revived: list[Workflow] = []
         self._store = store
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self.workflow = self._build(options)
+        self.workflow = self._build()
 
-    def _build(self, options: GoalOptions) -> Workflow:
+    def _build(self) -> Workflow:
         workflow = Workflow(self.name)
         workflow.make = self.make
-        attempts = options.retry_attempts
         workflow.step(
             name=DECOMPOSE,
             # a plan that is wrong is not better the second time: that is for repairs
             retry=RetryPolicy(
-                max_attempts=attempts, give_up_on=(DecompositionFailed,)
+                max_attempts=_MOST_ATTEMPTS, give_up_on=(DecompositionFailed,)
             ),
-            timeout=options.decompose_timeout,
         )(self.decompose)
 
         async def execute(run_input: Any, _decompose: Any) -> Any:
@@ -131,12 +133,12 @@ class GoalProgram:
 
         tell("goal_decomposition_started", {"attempt": ctx.attempt})
         try:
-            found = await self._expand(run_input, ctx.attempt, tell)
+            found = await self._expand_in_time(run_input, ctx.attempt, tell)
             raise_decomposition(goal, list(found.issues))
             assert found.tree is not None
             known = await self._register(found.tree, options)
         except DecompositionFailed as error:
-            self.failures[ctx.run_id] = error.issues
+            _keep(self.failures, ctx.run_id, error.issues)
             tell("goal_decomposition_failed", {"error": error.message})
             raise
         took = time.monotonic() - began_at
@@ -155,6 +157,7 @@ class GoalProgram:
             },
         }
         tell("goal_decomposition_completed", {"stats": answer["stats"]})
+        _keep(self.answers, ctx.run_id, answer)
         return answer
 
     async def execute(self, run_input: Any, plan: Any) -> ChildCall:
@@ -168,6 +171,32 @@ class GoalProgram:
             workflow=known.compiled,
             input=goal_input(run_input["goal"]),
         )
+
+    async def _expand_in_time(
+        self, run_input: Any, attempt: int, tell: Any
+    ) -> Expansion:
+        """
+        Return what a goal is decomposed into.
+
+        Raises:
+            DecompositionFailed: The last attempt has failed too.
+        """
+        options = run_input["options"]
+        try:
+            async with asyncio.timeout(options["decompose_timeout"]):
+                return await self._expand(run_input, attempt, tell)
+        except DecompositionFailed:
+            raise
+        except Exception as error:
+            tell("goal_decomposition_failed", {"error": f"{type(error).__name__}: {error}"})
+            if attempt < options["retry_attempts"]:
+                raise
+            what = str(error) or "it took too long"
+            raise DecompositionFailed(
+                f"the decomposer failed {attempt} times, at last with "
+                f"{type(error).__name__}: {what}",
+                hint="Raise retry_attempts or decompose_timeout, if that can help.",
+            ) from error
 
     async def preview(self, run_input: Any) -> Expansion:
         """Return what a goal would be decomposed into, and store nothing."""
@@ -200,6 +229,7 @@ class GoalProgram:
             # the parts first, so that none is called before it is there
             if one.name not in self._known:
                 compiled = self._compiled(one, self.catalog.resources)
+                compiled = _with_children(compiled, self._known)
                 data = await self._store.register_workflow(compiled.definition.to_json())
                 self._known[one.name] = _Known(data["workflow_id"], compiled)
         while len(self._known) > _MOST_PLANS:
@@ -272,6 +302,26 @@ async def _as_given(
         return graphs[ctx.path]
 
     return await expand(goal, answer, catalog, limits, graph=tree.graph)
+
+
+def _with_children(
+    compiled: CompiledWorkflow, known: Mapping[str, _Known]
+) -> CompiledWorkflow:
+    """Return the same, with the code of its nested goals at hand."""
+    steps = []
+    for step in compiled.steps:
+        found = known.get(step.definition.workflow or "")
+        child = None if found is None else (found.workflow_id, found.compiled)
+        steps.append(step if child is None else replace(step, child=child))
+    by_name = {step.name: step for step in steps}
+    return replace(compiled, steps=tuple(steps), by_name=by_name)
+
+
+def _keep(kept: OrderedDict[UUID, Any], run_id: UUID, one: Any) -> None:
+    """Keep what whoever waits for the run will ask for; only the latest."""
+    kept[run_id] = one
+    while len(kept) > _MOST_PLANS:
+        kept.popitem(last=False)
 
 
 def _descendants(workflow: Workflow) -> list[Workflow]:

@@ -19,6 +19,7 @@ OptimizationLevel: TypeAlias = Literal["off", "basic", "advanced", "aggressive"]
 
 DEFAULT_WORKFLOW: Final = "goal"
 _LEVELS: Final = ("off", "basic", "advanced", "aggressive")
+_MOST_ATTEMPTS: Final = 1_000
 _LONGEST_NAME: Final = 100
 """So that there is room for what is appended in names of plans."""
 
@@ -37,7 +38,7 @@ class GoalOptions:
         decompose_timeout: Longest time of one attempt to decompose, in seconds; > 0.
             A plain function cannot be stopped: it goes on unheard. Default: no limit.
         retry_attempts: Attempts of each task, the first included, and of the
-            decomposition if it raises; at least 1. Default 3.
+            decomposition if that raises; from 1 to 1,000. Default 3.
         preserve_structure: True: each nested goal is a child run. Default False: all
             levels are tasks of one run.
         optimization_level: `off`, `basic`, `advanced` or `aggressive`; kept with the
@@ -87,9 +88,11 @@ class GoalOptions:
                 hint=did_you_mean(str(self.optimization_level), _LEVELS),
             )
         attempts = self.retry_attempts
-        if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+        is_number = isinstance(attempts, int) and not isinstance(attempts, bool)
+        if not is_number or not 1 <= attempts <= _MOST_ATTEMPTS:
             raise InvalidSetting(
-                f"retry_attempts must be an integer of at least 1, got {attempts!r}"
+                f"retry_attempts must be an integer from 1 to {_MOST_ATTEMPTS}, got "
+                f"{attempts!r}"
             )
         for option in ("timeout", "decompose_timeout"):
             try:

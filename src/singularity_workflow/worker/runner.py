@@ -167,7 +167,8 @@ class Runner:
                 raise
             return _failed(job, error)
         if child is not None and isinstance(output, bytes):
-            return self._call_child(job, self._children(child), child, output)
+            found = job.step.child or self._children(child)
+            return self._call_child(job, found, child, output)
         if isinstance(output, ChildCall):
             found = output.workflow_id, output.workflow
             return self._call_child(job, found, output.workflow.name, output.input)
@@ -224,7 +225,7 @@ class Runner:
                 limits.append(workflow.definition.options.deadline)
                 given = decode_json(value) if isinstance(value, bytes) else value
                 data = workflow.input.encode(given)
-                if not isinstance(value, bytes):
+                if job.step.child is not None or not isinstance(value, bytes):
                     self._on_child(run_id, workflow)
                 request |= {
                     "workflow_id": workflow_id,
