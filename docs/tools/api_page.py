@@ -13,8 +13,10 @@ from enum import Enum
 from typing import Any, is_typeddict
 
 from docstrings import read_docstring, to_markdown, to_signature
+from pydantic import BaseModel
 
 import singularity_workflow
+import singularity_workflow.orchestrator as goals
 from singularity_workflow.errors import SingularityError
 
 __all__ = ["api_page"]
@@ -22,10 +24,13 @@ __all__ = ["api_page"]
 _HEAD = """\
 # Python API
 
-Everything public is imported from `singularity_workflow`. Lengths of time are seconds
+Everything public is imported from `singularity_workflow`, what is about goals from
+`singularity_workflow.orchestrator`. Lengths of time are seconds
 or `timedelta`. Generated from the docstrings; see [options](options.md) for what
 decorators take and [errors](errors.md) for what is raised.
 """
+
+_FROM_GOALS = "Imported from `singularity_workflow.orchestrator`."
 
 _GROUPS = {
     "Defining workflows": (
@@ -43,7 +48,29 @@ _GROUPS = {
     ),
 }  # fmt: skip
 
+# imported from singularity_workflow.orchestrator
+_GOAL_GROUPS = {
+    "Goals": (
+        "WorkflowComposer", "Orchestrator", "GoalOptions", "GoalResult", "GoalHandle",
+        "SyncWorkflowComposer", "SyncOrchestrator", "SyncGoalHandle",
+    ),
+    "Task graphs": (
+        "TaskGraph", "TaskSpec", "Ref", "GoalTree", "Catalog", "CatalogView", "Limits",
+        "Budget", "parse_graph", "validate", "goal_hash", "expand", "Expansion",
+        "flatten", "Plan", "to_workflow",
+    ),
+    "Decomposers": (
+        "Decomposer", "as_decomposer", "DecomposeContext", "ReplanContext", "Failure",
+        "RuleDecomposer", "Rule", "HybridDecomposer", "HTNDecomposer",
+        "CallableDecomposer", "PydanticAIDecomposer", "RecordedDecomposer", "simple",
+        "microservices", "data_pipeline", "ml_pipeline",
+    ),
+}  # fmt: skip
+
 _TWINS = {
+    "SyncGoalHandle": "GoalHandle",
+    "SyncOrchestrator": "Orchestrator",
+    "SyncWorkflowComposer": "WorkflowComposer",
     "Engine": "AsyncEngine",
     "SyncFlowBuilder": "FlowBuilder",
     "SyncRunHandle": "RunHandle",
@@ -52,8 +79,14 @@ _TWINS = {
 # public in Python's sense, and there for other parts of the library
 _INTERNAL = {
     "AsyncEngine.session",
+    "AsyncEngine.build_request",
     "Context.cancel",
     "Context.offer_transaction",
+    "Orchestrator.finish",
+    "Orchestrator.read_graph",
+    "Orchestrator.read_requests",
+    "Orchestrator.start_requests",
+    "Orchestrator.wait_or_cancel",
     "Workflow.compile",
     "Workflow.compile_compensation",
     "Workflow.encode_input",
@@ -70,6 +103,13 @@ def api_page() -> str:
         for name in names:
             lines += _describe(name)
             grouped.add(name)
+    for title, names in _GOAL_GROUPS.items():
+        lines += [f"## {title}", "", _FROM_GOALS, ""]
+        for name in names:
+            lines += _describe(name)
+            grouped.add(name)
+    if missing := set(goals.__all__) - grouped:
+        raise ValueError(f"no group has {sorted(missing)}")
     rest = [name for name in singularity_workflow.__all__ if name not in grouped]
     errors = [name for name in rest if issubclass(_named(name), SingularityError)]
     if rest != errors:
@@ -79,7 +119,8 @@ def api_page() -> str:
 
 
 def _named(name: str) -> Any:
-    return getattr(singularity_workflow, name)
+    home = goals if name in goals.__all__ else singularity_workflow
+    return getattr(home, name)
 
 
 def _describe(name: str) -> list[str]:
@@ -92,8 +133,14 @@ def _describe(name: str) -> list[str]:
         return lines
     if is_typeddict(kind):
         return [*lines, *to_markdown(read_docstring(kind)), *_fields(kind)]
-    lines += to_signature(name, kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        lines += [*to_markdown(read_docstring(kind)), *_fields(kind, "Members")]
+        return [*lines, *_all_methods(name, kind)]
+    call = kind.__call__ if getattr(kind, "_is_protocol", False) else kind
+    lines += to_signature(name, call)
     lines += to_markdown(read_docstring(kind))
+    if inspect.isfunction(kind):
+        return lines
     if name in _TWINS:
         twin = _TWINS[name]
         methods = ", ".join(f"`{one}`" for one, _ in _methods(name, kind))
@@ -102,7 +149,11 @@ def _describe(name: str) -> list[str]:
             "",
         ]
         return lines
-    lines += _properties(name, kind)
+    return [*lines, *_all_methods(name, kind)]
+
+
+def _all_methods(name: str, kind: type) -> list[str]:
+    lines = _properties(name, kind)
     for method, function in _methods(name, kind):
         lines += [f"#### {name}.{method}", "", *to_signature(method, function)]
         lines += to_markdown(read_docstring(function))
@@ -138,11 +189,11 @@ def _properties(name: str, kind: type) -> list[str]:
     return ["Properties:", "", *lines, ""] if lines else []
 
 
-def _fields(kind: type) -> list[str]:
+def _fields(kind: type, title: str = "Keys") -> list[str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     lines = [
         f"- `{ast.unparse(one.target)}`: `{ast.unparse(one.annotation)}`"
         for one in ast.walk(tree)
         if isinstance(one, ast.AnnAssign)
     ]
-    return ["Keys:", "", *lines, ""]
+    return [f"{title}:", "", *lines, ""]

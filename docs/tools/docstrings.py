@@ -144,4 +144,4 @@ def _default(value: object) -> str:
     if isinstance(value, tuple):
         names = [one.__name__ if isinstance(one, type) else repr(one) for one in value]
         return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
-    return repr(value)
+    return "…" if inspect.isfunction(value) else repr(value)

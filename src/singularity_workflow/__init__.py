@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     )
     from singularity_workflow.model.workflow import Workflow
     from singularity_workflow.model.workflow_info import StepInfo, WorkflowInfo
+    from singularity_workflow.orchestrator.composer import WorkflowComposer
+    from singularity_workflow.orchestrator.orchestrator import Orchestrator
     from singularity_workflow.worker.resources import Resource
 
 __all__ = [
@@ -83,6 +85,7 @@ __all__ = [
     "InvalidOutput",
     "InvalidSetting",
     "Issue",
+    "Orchestrator",
     "Page",
     "PgmqUnavailable",
     "QueueTimeout",
@@ -119,6 +122,7 @@ __all__ = [
     "Worker",
     "WorkerLost",
     "Workflow",
+    "WorkflowComposer",
     "WorkflowInUse",
     "WorkflowInfo",
     "WorkflowNotFound",
@@ -133,6 +137,7 @@ _MODULES = {
     "Flow": "model.flow",
     "FlowBuilder": "engine.flow_builder",
     "Issue": "model.issues",
+    "Orchestrator": "orchestrator.orchestrator",
     "Page": "model.runs",
     "Registration": "engine.registry",
     "Resource": "worker.resources",
@@ -152,6 +157,7 @@ _MODULES = {
     "WaitReason": "model.statuses",
     "Worker": "engine.worker",
     "Workflow": "model.workflow",
+    "WorkflowComposer": "orchestrator.composer",
     "WorkflowInfo": "model.workflow_info",
 }
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from engine.support import Sql
 from fixtures.invariants import assert_invariants
 
-from engine.support import Sql
 from singularity_workflow import Engine
 
 

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
+from typing import ClassVar
 
 import pytest
 from engine.support import run, unique, wait_until
@@ -52,7 +53,7 @@ def orchestrator(engine):
 class Auth:
     """The decomposer of the seed's example, and its functions."""
 
-    FUNCTIONS = {
+    FUNCTIONS: ClassVar = {
         "design": lambda input: {"flow": f"flow of {input['goal']}"},
         "implement": lambda input: {"code": f"code for {input['flow']}"},
         "test": lambda input: {"passed": "code" in input["implement"]},
@@ -123,7 +124,9 @@ def test_the_goal_is_what_tasks_see(composer):
     goals = [{"size": 3}, "words", 7, ["a"]]
 
     found = [
-        composer.compose_from_goal(goal, plan({"id": "see"}), {"see": see}).result["see"]
+        composer.compose_from_goal(goal, plan({"id": "see"}), {"see": see}).result[
+            "see"
+        ]
         for goal in goals
     ]
 
@@ -202,10 +205,13 @@ def test_a_decomposer_that_keeps_raising_fails_the_goal(composer):
     """
     With its own error, after the attempts that were given.
     """
+
     def broken(goal):
         raise ZeroDivisionError("oops")
 
-    with pytest.raises(DecompositionFailed, match="1 times, at last with ZeroDiv") as caught:
+    with pytest.raises(
+        DecompositionFailed, match="1 times, at last with ZeroDiv"
+    ) as caught:
         composer.compose_from_goal("goal", broken, {"see": see}, retry_attempts=1)
 
     assert "oops" in caught.value.message
@@ -216,6 +222,7 @@ def test_a_decomposition_that_takes_too_long_fails(composer):
     """
     `decompose_timeout` is the time of one attempt.
     """
+
     async def slow(goal):
         await asyncio.Event().wait()
 
@@ -247,6 +254,7 @@ def test_a_goal_has_a_deadline(composer, engine):
     """
     `timeout` is that of the whole run, whatever it is at.
     """
+
     async def forever(input):
         await asyncio.Event().wait()
 
@@ -260,6 +268,7 @@ def test_limits_hold(composer):
     """
     Depth and tasks are bounded by options.
     """
+
     def deeper(goal):
         return [{"id": "a", "goal": [goal]}]
 
@@ -318,7 +327,9 @@ def test_the_same_name_with_other_functions(composer):
     results = {}
 
     def go(word):
-        found = composer.compose_from_goal("goal", plan({"id": "work"}), {"work": make(word)})
+        found = composer.compose_from_goal(
+            "goal", plan({"id": "work"}), {"work": make(word)}
+        )
         results[word] = found.result
 
     threads = [threading.Thread(target=go, args=(word,)) for word in "ab"]
@@ -340,7 +351,9 @@ def test_a_graph_that_is_there_is_run(composer):
     )  # fmt: skip
 
     own = composer.compose_from_task_graph(graph, {"see": see})
-    other = composer.compose_from_task_graph(graph.to_json(), {"see": see}, goal="other")
+    other = composer.compose_from_task_graph(
+        graph.to_json(), {"see": see}, goal="other"
+    )
 
     assert own.result == {"it": "own"}
     assert other.result == {"it": "other"}
@@ -417,7 +430,9 @@ def test_a_goal_can_be_cancelled(orchestrator, engine):
         began.set()
         await asyncio.Event().wait()
 
-    handle = orchestrator.start_goal("goal", plan({"id": "forever"}), {"forever": forever})
+    handle = orchestrator.start_goal(
+        "goal", plan({"id": "forever"}), {"forever": forever}
+    )
     assert began.wait(timeout=20)
 
     orchestrator.cancel_execution(handle.id, "enough")
@@ -445,7 +460,11 @@ def test_several_goals_at_once(composer, sql):
         ["a", "b", "c"], plan({"id": "work"}), {"work": work}, workflow_name=name
     )
 
-    assert [one.result for one in found] == [{"work": "a"}, {"work": "b"}, {"work": "c"}]
+    assert [one.result for one in found] == [
+        {"work": "a"},
+        {"work": "b"},
+        {"work": "c"},
+    ]
     times = "select count(distinct r.xmin::text), count(distinct r.created_at) from singularity_workflow.runs r join singularity_workflow.workflows w using (workflow_id) where w.name = %s"  # noqa: E501
     ((_, created),) = sql.rows(times, name)
     assert created == 1
@@ -608,6 +627,8 @@ def test_the_blocking_twins_have_the_same_methods(sync, twin):
 
     assert methods(sync) == methods(twin)
     for name, one in inspect.getmembers(twin, inspect.iscoroutinefunction):
-        assert name.startswith("_") or name in ours or not inspect.iscoroutinefunction(
-            getattr(sync, name)
+        assert (
+            name.startswith("_")
+            or name in ours
+            or not inspect.iscoroutinefunction(getattr(sync, name))
         ), one

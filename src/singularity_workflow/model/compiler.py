@@ -212,6 +212,7 @@ class _StepCompiler:
 
 
 def call_by_keyword(function: StepFunction, signature: Signature) -> StepFunction:
+    """Return what calls *function* by keyword, positional-only parameters too."""
     names = [one.name for one in signature.parameters if one.is_positional_only]
     if not names:
         return function

@@ -1,5 +1,7 @@
 """
 Goals: decomposed into task graphs, which become workflows.
+
+Everything public is here; what talks to the database loads on first use.
 """
 
 from __future__ import annotations
@@ -8,54 +10,95 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from singularity_workflow.orchestrator.sync import SyncGoalHandle
-    from singularity_workflow.orchestrator.sync import SyncWorkflowComposer
-    from singularity_workflow.orchestrator.sync import SyncOrchestrator
-    from singularity_workflow.orchestrator.orchestrator import GoalHandle
-    from singularity_workflow.orchestrator.adapting import Decomposer, as_decomposer
+    from singularity_workflow.orchestrator.adapting import (
+        Decomposer,
+        as_decomposer,
+    )
     from singularity_workflow.orchestrator.callable_decomposer import (
         CallableDecomposer,
     )
-    from singularity_workflow.orchestrator.catalog import Catalog, CatalogView
-    from singularity_workflow.orchestrator.compilation import to_workflow
+    from singularity_workflow.orchestrator.catalog import (
+        Catalog,
+        CatalogView,
+    )
+    from singularity_workflow.orchestrator.compilation import (
+        to_workflow,
+    )
+    from singularity_workflow.orchestrator.composer import (
+        WorkflowComposer,
+    )
     from singularity_workflow.orchestrator.contexts import (
         DecomposeContext,
         Failure,
         ReplanContext,
     )
-    from singularity_workflow.orchestrator.expansion import Expansion, expand
+    from singularity_workflow.orchestrator.expansion import (
+        Expansion,
+        expand,
+    )
     from singularity_workflow.orchestrator.families import (
         data_pipeline,
         microservices,
         ml_pipeline,
         simple,
     )
-    from singularity_workflow.orchestrator.goals import goal_hash
-    from singularity_workflow.orchestrator.graph import Ref, TaskGraph, TaskSpec
-    from singularity_workflow.orchestrator.htn import HTNDecomposer
-    from singularity_workflow.orchestrator.limits import Budget, Limits
-    from singularity_workflow.orchestrator.plan import Plan, flatten
-    from singularity_workflow.orchestrator.pydantic_ai import PydanticAIDecomposer
-    from singularity_workflow.orchestrator.reading import parse_graph
-    from singularity_workflow.orchestrator.recorded import RecordedDecomposer
+    from singularity_workflow.orchestrator.goals import (
+        goal_hash,
+    )
+    from singularity_workflow.orchestrator.graph import (
+        Ref,
+        TaskGraph,
+        TaskSpec,
+    )
+    from singularity_workflow.orchestrator.htn import (
+        HTNDecomposer,
+    )
+    from singularity_workflow.orchestrator.limits import (
+        Budget,
+        Limits,
+    )
+    from singularity_workflow.orchestrator.orchestrator import (
+        GoalHandle,
+        Orchestrator,
+    )
+    from singularity_workflow.orchestrator.plan import (
+        Plan,
+        flatten,
+    )
+    from singularity_workflow.orchestrator.pydantic_ai import (
+        PydanticAIDecomposer,
+    )
+    from singularity_workflow.orchestrator.reading import (
+        parse_graph,
+    )
+    from singularity_workflow.orchestrator.recorded import (
+        RecordedDecomposer,
+    )
+    from singularity_workflow.orchestrator.results import (
+        GoalResult,
+    )
     from singularity_workflow.orchestrator.rules import (
         HybridDecomposer,
         Rule,
         RuleDecomposer,
     )
-    from singularity_workflow.orchestrator.tree import GoalTree
-    from singularity_workflow.orchestrator.validation import validate
+    from singularity_workflow.orchestrator.settings import (
+        GoalOptions,
+    )
+    from singularity_workflow.orchestrator.sync import (
+        SyncGoalHandle,
+        SyncOrchestrator,
+        SyncWorkflowComposer,
+    )
+    from singularity_workflow.orchestrator.tree import (
+        GoalTree,
+    )
+    from singularity_workflow.orchestrator.validation import (
+        validate,
+    )
 
 # where each name comes from; its module is loaded when the name is first asked for
 _MODULES = {
-    "SyncGoalHandle": "sync",
-    "SyncWorkflowComposer": "sync",
-    "SyncOrchestrator": "sync",
-    "WorkflowComposer": "composer",
-    "Orchestrator": "orchestrator",
-    "GoalResult": "results",
-    "GoalOptions": "settings",
-    "GoalHandle": "orchestrator",
     "Budget": "limits",
     "CallableDecomposer": "callable_decomposer",
     "Catalog": "catalog",
@@ -64,10 +107,14 @@ _MODULES = {
     "Decomposer": "adapting",
     "Expansion": "expansion",
     "Failure": "contexts",
+    "GoalHandle": "orchestrator",
+    "GoalOptions": "settings",
+    "GoalResult": "results",
     "GoalTree": "tree",
     "HTNDecomposer": "htn",
     "HybridDecomposer": "rules",
     "Limits": "limits",
+    "Orchestrator": "orchestrator",
     "Plan": "plan",
     "PydanticAIDecomposer": "pydantic_ai",
     "RecordedDecomposer": "recorded",
@@ -75,8 +122,12 @@ _MODULES = {
     "ReplanContext": "contexts",
     "Rule": "rules",
     "RuleDecomposer": "rules",
+    "SyncGoalHandle": "sync",
+    "SyncOrchestrator": "sync",
+    "SyncWorkflowComposer": "sync",
     "TaskGraph": "graph",
     "TaskSpec": "graph",
+    "WorkflowComposer": "composer",
     "as_decomposer": "adapting",
     "data_pipeline": "families",
     "expand": "expansion",
@@ -91,14 +142,6 @@ _MODULES = {
 }
 
 __all__ = [
-    "SyncGoalHandle",
-    "SyncWorkflowComposer",
-    "SyncOrchestrator",
-    "WorkflowComposer",
-    "Orchestrator",
-    "GoalResult",
-    "GoalOptions",
-    "GoalHandle",
     "Budget",
     "CallableDecomposer",
     "Catalog",
@@ -107,10 +150,14 @@ __all__ = [
     "Decomposer",
     "Expansion",
     "Failure",
+    "GoalHandle",
+    "GoalOptions",
+    "GoalResult",
     "GoalTree",
     "HTNDecomposer",
     "HybridDecomposer",
     "Limits",
+    "Orchestrator",
     "Plan",
     "PydanticAIDecomposer",
     "RecordedDecomposer",
@@ -118,8 +165,12 @@ __all__ = [
     "ReplanContext",
     "Rule",
     "RuleDecomposer",
+    "SyncGoalHandle",
+    "SyncOrchestrator",
+    "SyncWorkflowComposer",
     "TaskGraph",
     "TaskSpec",
+    "WorkflowComposer",
     "as_decomposer",
     "data_pipeline",
     "expand",

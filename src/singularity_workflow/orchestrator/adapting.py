@@ -18,7 +18,14 @@ from singularity_workflow.errors import DefinitionError
 from singularity_workflow.orchestrator.contexts import DecomposeContext, ReplanContext
 from singularity_workflow.orchestrator.graph import TaskGraph, TaskSpec
 
-__all__ = ["Decomposer", "DecomposerLike", "GraphLike", "Planner", "as_decomposer", "call_any"]
+__all__ = [
+    "Decomposer",
+    "DecomposerLike",
+    "GraphLike",
+    "Planner",
+    "as_decomposer",
+    "call_any",
+]
 
 GraphLike: TypeAlias = (
     TaskGraph | Mapping[str, Any] | Sequence[Mapping[str, Any] | TaskSpec] | str

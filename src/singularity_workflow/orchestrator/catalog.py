@@ -17,8 +17,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from singularity_workflow.errors import DefinitionError
-from singularity_workflow.model.adapters import Adapter, Adapters, check
-from singularity_workflow.model.adapters import describe_failure
+from singularity_workflow.model.adapters import (
+    Adapter,
+    Adapters,
+    check,
+    describe_failure,
+)
 from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.output import OutputCodec

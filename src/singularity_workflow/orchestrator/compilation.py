@@ -72,10 +72,10 @@ def to_workflow(
         DecompositionFailed: With everything that is wrong with the plan.
         DefinitionError: If an option is not possible.
 
-    A task's function gets what a step gets (`docs/howto/goals.md`): the arguments of the
-    plan, then by name its dependencies, `run_input`, `ctx`, `item` and `index`, resources
-    and as `input` the merged view. The run's input is the goal, if that is a mapping,
-    else `{"goal": goal}`.
+    A task's function gets what a step gets (`docs/howto/goals.md`): the arguments of
+    the plan, then by name its dependencies, `run_input`, `ctx`, `item` and `index`,
+    resources and as `input` the merged view. The run's input is the goal, if that is a
+    mapping, else `{"goal": goal}`.
 
     .. versionadded:: 0.1
     """

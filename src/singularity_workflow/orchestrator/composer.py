@@ -116,7 +116,7 @@ class WorkflowComposer:
         Run a plan that is there already.
 
         Args:
-            task_graph: A `TaskGraph` or `GoalTree`, or anything that `parse_graph` reads.
+            task_graph: A `TaskGraph` or `GoalTree`, or what `parse_graph` reads.
             step_functions: The functions that tasks may use, by name.
             goal: What its tasks see as the goal; by default the graph's own.
             decomposer: Who decomposes its compound tasks.
@@ -231,9 +231,7 @@ class WorkflowComposer:
         """Return where a goal is; as of `Orchestrator.get_execution_status`."""
         return await self._orchestrator.get_execution_status(run_id)
 
-    async def cancel_execution(
-        self, run_id: RunId, reason: str | None = None
-    ) -> None:
+    async def cancel_execution(self, run_id: RunId, reason: str | None = None) -> None:
         """Cancel a goal; as of `Orchestrator.cancel_execution`."""
         await self._orchestrator.cancel_execution(run_id, reason)
 
@@ -241,7 +239,9 @@ class WorkflowComposer:
         """Return the figures of one goal; as of `Orchestrator.get_execution_stats`."""
         return await self._orchestrator.get_execution_stats(run_id)
 
-    async def _run_one(self, request: GoalRequest, gate: asyncio.Semaphore) -> GoalResult:
+    async def _run_one(
+        self, request: GoalRequest, gate: asyncio.Semaphore
+    ) -> GoalResult:
         async with gate:
             handle: GoalHandle
             (handle,) = await self._orchestrator.start_requests([request])
@@ -270,7 +270,9 @@ async def _gather(waits: list[Any], *, is_fast: bool) -> list[_Outcome]:
 
 def _told(outcome: Any) -> _Outcome:
     if isinstance(outcome, asyncio.CancelledError):
-        return SingularityError("the goal was cancelled: another one of its call failed")
+        return SingularityError(
+            "the goal was cancelled: another one of its call failed"
+        )
     if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
         raise outcome
     found: _Outcome = outcome

@@ -104,8 +104,8 @@ async def expand(
     """
     limits = limits or Limits()
     driver = _Driver(
-        decompose, catalog, limits, budget or Budget(limits), mode, failures, attempt,
-        notify,
+        decompose, catalog, limits, budget=budget or Budget(limits), mode=mode,
+        failures=failures, attempt=attempt, notify=notify,
     )  # fmt: skip
     return await driver.expand(goal, graph, depth, tuple(ancestors))
 
@@ -118,6 +118,7 @@ class _Driver:
         decompose: Decompose,
         catalog: Catalog,
         limits: Limits,
+        *,
         budget: Budget,
         mode: Mode,
         failures: Sequence[Failure],

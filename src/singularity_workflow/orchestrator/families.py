@@ -50,7 +50,7 @@ def simple() -> RuleDecomposer:
 
 def microservices() -> RuleDecomposer:
     """
-    Decompose the building of services: contracts, each service, integration, deployment.
+    Decompose the building of services: contracts, each one, integration, deployment.
 
     The goal's `services` are names. Functions: `design_contracts`, `build_service` and
     `test_service` (with the argument `service`), `integrate`, `deploy`.
@@ -87,9 +87,7 @@ def ml_pipeline() -> RuleDecomposer:
 
 def _family(words: tuple[str, ...], tasks: Callable[[Any], _Tasks]) -> RuleDecomposer:
     *spoken, member = words
-    pattern = re.compile(
-        rf"\b({'|'.join(map(re.escape, spoken))})s?\b", re.IGNORECASE
-    )
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, spoken))})s?\b", re.IGNORECASE)
     return RuleDecomposer(
         [
             Rule(when=lambda goal: bool(_names(goal, member)), tasks=tasks),

@@ -241,7 +241,9 @@ class TaskGraph(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         """Return the graph as plain JSON values, without what was left out."""
-        tasks = [task.model_dump(mode="json", exclude_defaults=True) for task in self.tasks]
+        tasks = [
+            task.model_dump(mode="json", exclude_defaults=True) for task in self.tasks
+        ]
         data: dict[str, Any] = {"version": 1, "goal": self.goal, "tasks": tasks}
         if self.outputs is not None:
             data["outputs"] = {

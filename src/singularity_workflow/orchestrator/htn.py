@@ -1,12 +1,12 @@
 """
 Decompose by a table of methods, as hierarchical task network planners do.
 
-A compound task has methods, tried in order; each says of which tasks it is made, or that
-it does not apply. What is no compound task is a function of the catalog, whose operator,
-if it has one, says what it changes in the planner's state. Where a choice leads nowhere
-the planner goes back to the last one and tries the next method. The same table, goal and
-state give the same plan. (Depth-first search with backtracking, as in the Pyhop family
-of planners, here with a stack of its own instead of recursion.)
+A compound task has methods, tried in order; each says of which tasks it is made, or
+that it does not apply. What is no compound task is a function of the catalog, whose
+operator, if it has one, says what it changes in the planner's state. Where a choice
+leads nowhere the planner goes back to the last one and tries the next method. The same
+table, goal and state give the same plan. (Depth-first search with backtracking, as in
+the Pyhop family of planners, here with a stack of its own instead of recursion.)
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ _NOTHING: Any = object()
 
 
 def _prepend(subtasks: Any, agenda: _Agenda, ctx: DecomposeContext) -> Any:
-    """Return the agenda with *subtasks* instead of its head; `_NOTHING` if it is no way."""
+    """Return the agenda with *subtasks* for its head; `_NOTHING` if it is no way."""
     if subtasks is None or subtasks is False:
         return _NOTHING
     # a task within itself without end is no way either

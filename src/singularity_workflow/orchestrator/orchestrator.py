@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 from uuid import UUID
@@ -319,9 +319,7 @@ class Orchestrator:
         merged: Any = {**told, **{name: figures[name] for name in names}}  # type: ignore[literal-required]
         return status, merged
 
-    async def cancel_execution(
-        self, run_id: RunId, reason: str | None = None
-    ) -> None:
+    async def cancel_execution(self, run_id: RunId, reason: str | None = None) -> None:
         """
         Cancel a goal with all that runs for it.
 
@@ -401,7 +399,9 @@ class Orchestrator:
         try:
             return await handle.result()
         except asyncio.CancelledError:
-            await asyncio.shield(self._session.cancel([handle.id], "its call was cancelled"))
+            await asyncio.shield(
+                self._session.cancel([handle.id], "its call was cancelled")
+            )
             raise
 
     async def finish(
@@ -534,7 +534,7 @@ class Orchestrator:
         program.revived.append(workflow)  # which keeps its functions here
         return [workflow]
 
-    async def _live(self, name: str) -> Any:
+    async def _live(self, name: str) -> AsyncIterator[UUID]:
         cursor: str | None = None
         while True:
             page = await self._engine.list_workflow_runs(

@@ -3,9 +3,9 @@ Flatten a tree of goals into tasks that one run can have.
 
 A task of a nested graph is called `parent__child`. Edges into a compound task go to the
 tasks of its graph that wait for nothing else in it; who waits for it waits for its
-final ones, and sees their outputs as one mapping. Each planned task keeps the names that
-its own graph has for what it needs, so that its function gets the same in a flat run as
-in a run of its own graph.
+final ones, and sees their outputs as one mapping. Each planned task keeps the names
+that its own graph has for what it needs, so that its function gets the same in a flat
+run as in a run of its own graph.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class _Flattener:
         self._children: dict[_Path, Plan] = {}
         self._ids: dict[_Path, str] = {}
         self._sources: dict[_Path, Source] = {}
-        self._place((), tree)
+        self._place(tree)
 
     def plan(self) -> Plan:
         top = self._levels[()]
@@ -211,10 +211,12 @@ class _Flattener:
             outputs=self._outputs(top),
         )
 
-    def _place(self, path: _Path, tree: GoalTree) -> None:
+    def _place(self, top: GoalTree) -> None:
         """Give every task its id, level by level: the upper ones keep theirs."""
         taken: set[str] = set()
-        waiting = [(path, tree, "", None)]
+        waiting: list[tuple[_Path, GoalTree, str, _Level | None]] = [
+            ((), top, "", None)
+        ]
         for path, tree, pointer, outer in waiting:
             level = _Level(path, tree.graph, pointer, outer)
             self._levels[path] = level
@@ -423,7 +425,7 @@ def _tasks_of(source: Source) -> Iterator[str]:
         if isinstance(one, Output):
             yield one.task
         else:
-            waiting += reversed(one.members.values())
+            waiting += reversed(list(one.members.values()))
 
 
 def _describe_plan(plan: Plan) -> dict[str, Any]:
@@ -452,9 +454,7 @@ def _describe_task(task: PlannedTask) -> dict[str, Any]:
             if not isinstance(one, (Output, Group))
         }
         given = {k: v for k, v in scope.args.items() if k not in values}
-        scopes.append(
-            [scope.goal, values, _describe(given), _describe(scope.sources)]
-        )
+        scopes.append([scope.goal, values, _describe(given), _describe(scope.sources)])
         scope = scope.outer
     if scopes:
         told["scopes"] = scopes

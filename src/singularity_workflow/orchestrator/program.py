@@ -188,7 +188,10 @@ class GoalProgram:
         except DecompositionFailed:
             raise
         except Exception as error:
-            tell("goal_decomposition_failed", {"error": f"{type(error).__name__}: {error}"})
+            tell(
+                "goal_decomposition_failed",
+                {"error": f"{type(error).__name__}: {error}"},
+            )
             if attempt < options["retry_attempts"]:
                 raise
             what = str(error) or "it took too long"
@@ -202,7 +205,9 @@ class GoalProgram:
         """Return what a goal would be decomposed into, and store nothing."""
         goal = run_input["goal"]
         return await self._expand(
-            run_input, 1, lambda name, members: emit(name, None, {"goal": goal, **members})
+            run_input,
+            1,
+            lambda name, members: emit(name, None, {"goal": goal, **members}),
         )
 
     async def _expand(self, run_input: Any, attempt: int, tell: Any) -> Expansion:
@@ -211,7 +216,9 @@ class GoalProgram:
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])
         if tree is not None and tree.nested:
-            return await _as_given(goal, tree, self.catalog, Limits(**options["limits"]))
+            return await _as_given(
+                goal, tree, self.catalog, Limits(**options["limits"])
+            )
         return await expand(
             goal,
             _nobody if self.planner is None else self.planner.decompose,
@@ -230,7 +237,9 @@ class GoalProgram:
             if one.name not in self._known:
                 compiled = self._compiled(one, self.catalog.resources)
                 compiled = _with_children(compiled, self._known)
-                data = await self._store.register_workflow(compiled.definition.to_json())
+                data = await self._store.register_workflow(
+                    compiled.definition.to_json()
+                )
                 self._known[one.name] = _Known(data["workflow_id"], compiled)
         while len(self._known) > _MOST_PLANS:
             self._known.popitem(last=False)
@@ -283,7 +292,7 @@ def unwrap(result: Mapping[str, Any]) -> dict[str, Any]:
     return found.get(OUTPUTS, found) if set(found) == {OUTPUTS} else found
 
 
-async def _nobody(goal: Any, ctx: Any) -> object:
+async def _nobody(_goal: Any, _ctx: Any) -> object:
     raise DecompositionFailed(
         "the plan has goals without a handler, and there is no decomposer",
         hint="Give a decomposer, or tasks with handlers.",

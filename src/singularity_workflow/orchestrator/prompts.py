@@ -26,12 +26,12 @@ _RULES: Final = """\
 Decompose the goal into tasks that together reach it. Answer with one JSON object and \
 nothing else:
 {"tasks": [{"id": "fetch", "description": "what it does", "handler": "name of a \
-function", "args": {"name": "value, or a reference"}, "depends_on": ["ids of tasks"]}]}
+function", "args": {"name": "value, or a reference"}, "depends_on": ["task ids"]}]}
 - An id has lower-case letters, digits and underscores, begins with a letter, and is \
 used once.
 - A handler is one of the functions below. Use no others.
-- An argument may be the output of another task: {"task": "its id", "path": "/0/name"}; \
-path is a JSON pointer, "" for all of it.
+- An argument may be the output of another task: {"task": "id", "path": "/0/x"}; path \
+is a JSON pointer, "" for all of it.
 - A task with "map_over": {"task": ..., "path": ...} runs once for each element of that \
 array.
 - A task with "goal" and without "handler" is decomposed further.
@@ -64,7 +64,10 @@ def goal_prompt(goal: object, ctx: DecomposeContext) -> str:
     if isinstance(ctx, ReplanContext):
         lines += [
             f"The plan so far: {_json(ctx.graph.to_json())}",
-            f"Completed, to be referred to and not repeated: {_json(list(ctx.completed))}",
+            (
+                "Completed, to be referred to and not repeated: "
+                f"{_json(list(ctx.completed))}"
+            ),
             "Give only the tasks that come instead of those which have not completed.",
         ]
     for failure in [*ctx.failures, *_own_failure(ctx)]:

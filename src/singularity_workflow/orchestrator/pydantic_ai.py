@@ -96,9 +96,7 @@ class PydanticAIDecomposer:
             result = await self._agent.run(
                 goal_prompt(goal, ctx),
                 instructions=instructions(ctx, self._examples),
-                output_type=ToolOutput(
-                    plan, name="plan", max_retries=self._max_repair
-                ),
+                output_type=ToolOutput(plan, name="plan", max_retries=self._max_repair),
                 usage_limits=self._usage_limits,
             )
         except AgentRunError as error:
@@ -126,9 +124,10 @@ def answer_type(catalog: CatalogView) -> type[BaseModel]:
     config = ConfigDict(extra="forbid")
     names = catalog.names
     handler: Any = Literal[names] if names else None
-    ref = create_model(
+    ref: Any = create_model(
         "Reference", __config__=config, task=(str, ...), path=(str, "")
     )
+    optional_ref: Any = ref | None
     task = create_model(
         "Task",
         __config__=config,
@@ -138,6 +137,6 @@ def answer_type(catalog: CatalogView) -> type[BaseModel]:
         goal=(str | dict[str, Any] | None, None),
         args=(dict[str, Any], Field(default_factory=dict)),
         depends_on=(list[str], Field(default_factory=list)),
-        map_over=(ref | None, None),
+        map_over=(optional_ref, None),
     )
     return create_model("Answer", __config__=config, tasks=(list[task], ...))  # type: ignore[valid-type]

@@ -1,8 +1,8 @@
 """
 Read a task graph from whatever a decomposer answered.
 
-Accepted are a `TaskGraph`, an object with `tasks`, a list of tasks, and text with either
-as JSON; a task is a `TaskSpec` or an object, of which `{"id", "description",
+Accepted are a `TaskGraph`, an object with `tasks`, a list of tasks, and text with
+either as JSON; a task is a `TaskSpec` or an object, of which `{"id", "description",
 "depends_on"}` is the simplest. What is wrong becomes issues, never an exception, and no
 task is left out: with issues there is no graph.
 """

@@ -109,8 +109,9 @@ class HybridDecomposer:
     def __init__(
         self, rules: RuleDecomposer | Iterable[Rule | tuple[When, Any]], other: Any
     ) -> None:
-        is_made = isinstance(rules, RuleDecomposer)
-        self._rules = rules if is_made else RuleDecomposer(rules)
+        self._rules = (
+            rules if isinstance(rules, RuleDecomposer) else RuleDecomposer(rules)
+        )
         self._other: Planner = as_decomposer(other)
 
     async def decompose(self, goal: Any, ctx: DecomposeContext) -> object:

@@ -16,9 +16,7 @@ _MOST_SCHEMAS: Final = 64
 
 def tokens(path: str) -> list[str]:
     """Return the parts of a JSON pointer, unescaped."""
-    return [
-        part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]
-    ]
+    return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
 
 
 def look_up(value: Any, path: str) -> Any:
@@ -65,7 +63,8 @@ def _resolved(
     schemas: list[Mapping[str, Any]], definitions: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
     """Return *schemas* with references followed and alternatives side by side."""
-    waiting, found = list(schemas), []
+    waiting = list(schemas)
+    found: list[Mapping[str, Any]] = []
     for _ in range(_MOST_SCHEMAS):
         if not waiting:
             return found

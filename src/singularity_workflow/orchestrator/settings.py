@@ -73,7 +73,9 @@ class GoalOptions:
         name = self.workflow_name
         problem = name_problem(name)
         if problem is None and len(name) > _LONGEST_NAME:
-            problem = f"has {len(name)} characters, at most {_LONGEST_NAME} are possible"
+            problem = (
+                f"has {len(name)} characters, at most {_LONGEST_NAME} are possible"
+            )
         if problem:
             raise InvalidSetting(f"workflow_name {name!r} {problem}")
         for option in ("preserve_structure", "monitoring"):

@@ -188,7 +188,9 @@ class _Call:
             return check(adapter, value)
         except ValidationError as error:
             what = f"argument {name!r} of task {self.task.spec.id!r}"
-            raise InvalidInput(f"{what} does not fit {describe_failure(error)}") from error
+            raise InvalidInput(
+                f"{what} does not fit {describe_failure(error)}"
+            ) from error
 
 
 def _build(call: _Call, handler: Handler) -> StepFunction:

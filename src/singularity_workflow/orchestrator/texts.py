@@ -60,7 +60,7 @@ def _parts(text: str) -> Iterator[str]:
     yield from _bracketed(text)
 
 
-def _bracketed(text: str) -> Iterator[str]:
+def _bracketed(text: str) -> Iterator[str]:  # noqa: C901 - one automaton
     """Yield the outermost parts in balanced brackets, a few at most."""
     closing: list[str] = []
     start = count = 0
@@ -107,6 +107,6 @@ def _no_plan(text: str, issues: list[Issue]) -> Issue:
     return Issue(
         code="bad_json",
         pointer="",
-        message=f"the text has no plan in JSON ({ascii(shown)}){reason}",
+        message=f"the text has no plan in JSON ({shown!a}){reason}",
         hint='Answer with one JSON object: {"tasks": [...]}.',
     )

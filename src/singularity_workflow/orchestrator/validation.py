@@ -61,7 +61,7 @@ class _Validation:
         catalog: Catalog,
         limits: Limits,
         depth: int,
-        is_nestable: bool,  # noqa: FBT001
+        is_nestable: bool,
     ) -> None:
         self._graph = graph
         self._catalog = catalog

@@ -43,7 +43,8 @@ __all__ = ["Job", "Runner"]
 
 logger = logging.getLogger(__name__)
 
-_Output: TypeAlias = bytes | ChildCall | Reply | BaseException | None
+_Ended: TypeAlias = bytes | Reply | BaseException | None
+_Output: TypeAlias = _Ended | ChildCall
 """None: the predicates of the step did not let it run."""
 
 _GRACE_AFTER_CANCEL: Final = 1.0
@@ -393,7 +394,7 @@ def _drop_result(body: asyncio.Future[_Output]) -> None:
         body.exception()
 
 
-def _ended(job: Job, output: _Output) -> Outcome:
+def _ended(job: Job, output: _Ended) -> Outcome:
     if isinstance(output, bytes):
         return Outcome(task=job.ref, kind="completed", output=output)
     if isinstance(output, Reply):

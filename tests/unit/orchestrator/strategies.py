@@ -41,6 +41,10 @@ def trees(draw, depth=3):
     return GoalTree(graph=TaskGraph(goal=goal, tasks=tuple(tasks)), nested=nested)
 
 
+MEMBERS = (
+    "tasks", "id", "handler", "depends_on", "args", "goal", "outputs", "map_over",
+    "task", "path", "retry", "timeout", "version",
+)  # fmt: skip
 scalars = (
     st.none()
     | st.booleans()
@@ -53,16 +57,10 @@ anything = st.recursive(
     scalars | st.binary(max_size=4) | st.sets(st.integers(), max_size=2),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(scalars.filter(lambda one: one == one), inner, max_size=4)
+        | st.dictionaries(scalars, inner, max_size=4)
         | st.fixed_dictionaries(
             {},
-            optional={
-                key: inner
-                for key in (
-                    "tasks", "id", "handler", "depends_on", "args", "goal", "outputs",
-                    "map_over", "task", "path", "retry", "timeout", "version",
-                )
-            },
+            optional=dict.fromkeys(MEMBERS, inner),
         )
     ),
     max_leaves=30,

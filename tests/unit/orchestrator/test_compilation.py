@@ -37,9 +37,7 @@ def test_a_function_of_one_parameter_gets_the_merged_view():
         {"id": "b", "depends_on": ["a"]},
     )
 
-    assert found == {
-        "b": {"goal": "goal", "x": 1, "a": {"x": 1, "goal": "goal"}}
-    }
+    assert found == {"b": {"goal": "goal", "x": 1, "a": {"x": 1, "goal": "goal"}}}
 
 
 def test_parameters_are_bound_by_name():
@@ -50,7 +48,9 @@ def test_parameters_are_bound_by_name():
     def b(a, run_input, ctx: Context):
         return [a, run_input, ctx.step]
 
-    found = result({"a": lambda: 1, "b": b}, {"id": "a"}, {"id": "b", "depends_on": ["a"]})
+    found = result(
+        {"a": lambda: 1, "b": b}, {"id": "a"}, {"id": "b", "depends_on": ["a"]}
+    )
 
     assert found == {"b": [1, {"goal": "goal"}, "b"]}
 
@@ -79,7 +79,10 @@ def test_arguments_are_of_the_declared_types():
     found = result(
         {"a": lambda: {"order": {"size": 2}}, "b": b},
         {"id": "a"},
-        {"id": "b", "args": {"one": {"size": 1}, "other": {"task": "a", "path": "/order"}}},
+        {
+            "id": "b",
+            "args": {"one": {"size": 1}, "other": {"task": "a", "path": "/order"}},
+        },
     )
 
     assert found == {"b": ["Order", 3]}

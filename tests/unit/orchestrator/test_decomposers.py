@@ -77,7 +77,7 @@ MODULE.decompose = lambda goal: PLAN
         lambda goal, ctx=None: PLAN,
         lambda goal, extra=3: PLAN,
         lambda *args: PLAN,
-        lambda goal: in_a_coroutine(goal),
+        lambda goal: asyncio.sleep(0, PLAN),
         in_a_coroutine,
         WithMethod(),
         WithMethod,
@@ -183,6 +183,12 @@ def test_a_hybrid_asks_the_other_for_what_has_no_rule():
     assert asked == ["payments"]
 
 
+ML_FUNCTIONS = (
+    "collect_data prepare_data engineer_features train evaluate select_model "
+    "deploy_model"
+)
+
+
 @pytest.mark.parametrize(
     ("rules", "goal", "count", "functions"),
     [
@@ -203,8 +209,7 @@ def test_a_hybrid_asks_the_other_for_what_has_no_rule():
             ml_pipeline(),
             "Train a model of churn",
             7,
-            "collect_data prepare_data engineer_features train evaluate select_model "
-            "deploy_model",
+            ML_FUNCTIONS,
         ),
     ],
 )

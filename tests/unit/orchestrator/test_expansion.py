@@ -150,7 +150,11 @@ def test_a_path_to_what_an_inner_plan_does_not_give_is_an_issue():
         table(
             goal=[
                 {"id": "a", "goal": "A"},
-                {"id": "b", "handler": "take", "args": {"x": {"task": "a", "path": "/y"}}},
+                {
+                    "id": "b",
+                    "handler": "take",
+                    "args": {"x": {"task": "a", "path": "/y"}},
+                },
             ],
             A=[{"id": "work"}],
         ),

@@ -111,7 +111,9 @@ def test_a_repair_that_the_budget_does_not_allow_fails():
     model = Scripted(FENCED_UNKNOWN)
 
     with pytest.raises(DecompositionFailed) as caught:
-        decompose(CallableDecomposer(model), functions=FUNCTIONS, limits=Limits(max_calls=1))
+        decompose(
+            CallableDecomposer(model), functions=FUNCTIONS, limits=Limits(max_calls=1)
+        )
 
     codes = [issue.code for issue in caught.value.issues]
     assert codes == ["unknown_handler", "budget_exhausted"]
@@ -233,7 +235,9 @@ def test_an_agent_can_be_given(models):
     """
     from pydantic_ai.models.test import TestModel
 
-    agent = models.Agent(TestModel(custom_output_args={"tasks": [{"id": "a", "handler": "work"}]}))
+    agent = models.Agent(
+        TestModel(custom_output_args={"tasks": [{"id": "a", "handler": "work"}]})
+    )
 
     assert decompose(PydanticAIDecomposer(agent), functions=FUNCTIONS).issues == ()
 

@@ -14,12 +14,23 @@ from singularity_workflow.orchestrator import (
 )
 from unit.orchestrator.running import run_here
 
+
+def sorted_input(input):
+    """Return the names that are to be seen."""
+    return sorted(input)
+
+
+def sum_up(xs):
+    """Add up."""
+    return sum(xs)
+
+
 CATALOG = Catalog(
     {
-        "see": lambda input: sorted(input),
+        "see": sorted_input,
         "ids": lambda: {"list": [1, 2, 3]},
         "double": lambda item: item * 2,
-        "total": lambda xs: sum(xs),
+        "total": sum_up,
     }
 )
 
@@ -113,7 +124,9 @@ def test_a_goal_for_each_element_is_a_run_for_each():
                 goal("a", map_over={"task": "ids", "path": "/list"}),
                 a=tree({"id": "double", "args": {}, "handler": "item"}),
             ),
-            Catalog({"ids": lambda: {"list": [1, 2]}, "item": lambda input: input["item"]}),
+            Catalog(
+                {"ids": lambda: {"list": [1, 2]}, "item": lambda input: input["item"]}
+            ),
         ),
         {"goal": "goal"},
     )
@@ -128,7 +141,11 @@ def test_a_map_over_a_part_of_an_output():
     workflow = to_workflow(
         graph(
             {"id": "ids"},
-            {"id": "d", "handler": "double", "map_over": {"task": "ids", "path": "/list"}},
+            {
+                "id": "d",
+                "handler": "double",
+                "map_over": {"task": "ids", "path": "/list"},
+            },
             {"id": "t", "handler": "total", "args": {"xs": {"task": "d"}}},
         ),
         CATALOG,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import itertools
 import json
 
 import pytest
@@ -51,7 +52,9 @@ def test_a_circle_is_reported_exactly_when_there_is_no_order(edges):
     P7: and the path that is told is one of the graph.
     """
     needs = {f"t{n}": {f"t{a}" for a, b in edges if b == n != a} for n in range(10)}
-    tasks = [{"id": key, "handler": "see", "depends_on": [*v]} for key, v in needs.items()]
+    tasks = [
+        {"id": key, "handler": "see", "depends_on": [*v]} for key, v in needs.items()
+    ]
     graph, _ = parse_graph(tasks, goal="goal")
 
     issues = validate(graph, SEEING)
@@ -62,7 +65,7 @@ def test_a_circle_is_reported_exactly_when_there_is_no_order(edges):
         assert {issue.code for issue in issues} == {"cycle"}
         for issue in issues:
             path = issue.message.partition(": ")[2].split(" → ")
-            pairs = list(zip(path, path[1:], strict=False))
+            pairs = list(itertools.pairwise(path))
             assert path[0] == path[-1]
             assert all(after in needs[before] for before, after in pairs)
     else:
@@ -100,7 +103,9 @@ def test_prose_around_a_plan_does_not_matter(prose, tasks):
     """
     expected, _ = parse_graph(tasks, goal="goal")
 
-    graph, issues = parse_graph(f"{prose}{json.dumps({'tasks': tasks})}{prose}", goal="goal")
+    graph, issues = parse_graph(
+        f"{prose}{json.dumps({'tasks': tasks})}{prose}", goal="goal"
+    )
 
     assert issues == []
     assert graph == expected
@@ -215,7 +220,9 @@ def test_a_ladder_of_five_thousand_tasks_is_checked():
     tasks = []
     for n in range(2_500):
         needs = [f"a{n - 1}", f"b{n - 1}"] if n else []
-        tasks += [{"id": f"{s}{n}", "handler": "see", "depends_on": needs} for s in "ab"]
+        tasks += [
+            {"id": f"{s}{n}", "handler": "see", "depends_on": needs} for s in "ab"
+        ]
     graph, _ = parse_graph(tasks, goal="goal")
 
     assert validate(graph, SEEING) == []
