@@ -14,17 +14,14 @@ from singularity_workflow.orchestrator import WorkflowComposer, flatten
 
 
 def authentication(goal: str) -> list[dict]:
-    return [
-        {"id": "design"},
-        {"id": "implement", "depends_on": ["design"]},
-        {"id": "test", "depends_on": ["implement"]},
-    ]
+    implement = {"id": "implement", "depends_on": ["design"]}
+    return [{"id": "design"}, implement, {"id": "test", "depends_on": ["implement"]}]
 
 
 def house(goal: str) -> list[dict]:
     if goal == "walls":
         return [{"id": "bricks"}, {"id": "mortar"}]
-    return [{"id": "build", "goal": "walls"}, {"id": "paint", "depends_on": ["build"]}]
+    return [{"id": "build", "goal": "walls"}, {"id": "paint", "depends_on": "build"}]
 
 
 AUTHENTICATION = {
@@ -35,7 +32,7 @@ AUTHENTICATION = {
 HOUSE = {
     "bricks": lambda: "bricks",
     "mortar": lambda: "mortar",
-    "paint": lambda build: sorted(build),
+    "paint": lambda build: [*build],
 }
 
 
@@ -43,7 +40,8 @@ def main() -> None:
     with Engine() as engine:
         composer = WorkflowComposer(engine)
         goal = "Build authentication system"
-        print(composer.compose_from_goal(goal, authentication, AUTHENTICATION).result)
+        found = composer.compose_from_goal(goal, authentication, AUTHENTICATION)
+        print(found.result)
 
         found = composer.compose_from_goal("house", house, HOUSE)
         print([task.id for task in flatten(found.tree)[0].tasks])
@@ -51,9 +49,8 @@ def main() -> None:
 
         greet = {"greet": lambda input: f"hello {input['goal']}"}
         names = ["Ada", "Bo", "Cy"]
-        many = composer.compose_multiple_workflows(
-            names, lambda _: [{"id": "greet"}], greet
-        )
+        tasks = [{"id": "greet"}]
+        many = composer.compose_multiple_workflows(names, lambda _: tasks, greet)
         print([one.result for one in many])
 
 

@@ -79,7 +79,6 @@ _TWINS = {
 # public in Python's sense, and there for other parts of the library
 _INTERNAL = {
     "AsyncEngine.session",
-    "AsyncEngine.build_request",
     "Context.cancel",
     "Context.offer_transaction",
     "Orchestrator.finish",

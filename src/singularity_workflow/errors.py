@@ -126,6 +126,8 @@ class DefinitionError(SingularityError, ValueError):
 class DecompositionFailed(DefinitionError):
     """A goal of which no plan could be made, or only one that cannot be run."""
 
+    sqlstate = None
+
 
 class ConfigurationError(SingularityError):
     """The library, its server or its schema is not set up as needed."""

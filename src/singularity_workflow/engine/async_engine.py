@@ -485,12 +485,6 @@ class AsyncEngine(RunControls):
 
     # inside
 
-    async def build_request(
-        self, workflow: object, value: object, **options: Any
-    ) -> StartRequest:
-        """Return a request to start a run, for `session.start`."""
-        return await self._request(workflow, value, **options)
-
     async def _request(
         self, workflow: object, value: object, **options: Any
     ) -> StartRequest:

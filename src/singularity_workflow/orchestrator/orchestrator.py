@@ -15,6 +15,7 @@ from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.engine import Engine
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import to_run_id
+from singularity_workflow.engine.requests import build_request
 from singularity_workflow.errors import (
     DecompositionFailed,
     InvalidSetting,
@@ -24,6 +25,7 @@ from singularity_workflow.errors import (
 )
 from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.entries import function_key
+from singularity_workflow.model.ids import IdMaker
 from singularity_workflow.model.parsing import definition_from_json
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.signature import StepFunction
@@ -162,6 +164,7 @@ class Orchestrator:
         self._engine = engine
         self._programs: OrderedDict[object, GoalProgram] = OrderedDict()
         self._lock = asyncio.Lock()
+        self._ids = IdMaker()
 
     async def decompose_goal(
         self, goal: Any, decomposer: Any, step_functions: Functions, **options: Any
@@ -364,8 +367,9 @@ class Orchestrator:
         for program, one in zip(programs, requests, strict=True):
             given = one.options
             built.append(
-                await self._engine.build_request(
-                    program.workflow,
+                build_request(
+                    self._ids.new_id(),
+                    await self._session.registry.resolve(program.workflow),
                     _run_input(one),
                     timeout=given.timeout,
                     max_retries=None,

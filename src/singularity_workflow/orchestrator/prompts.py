@@ -32,8 +32,8 @@ used once.
 - A handler is one of the functions below. Use no others.
 - An argument may be the output of another task: {"task": "id", "path": "/0/x"}; path \
 is a JSON pointer, "" for all of it.
-- A task with "map_over": {"task": ..., "path": ...} runs once for each element of that \
-array.
+- A task with "map_over": {"task": ..., "path": ...} runs once for each element of it, \
+which must be an array.
 - A task with "goal" and without "handler" is decomposed further.
 - Tasks that do not need each other do not depend on each other. No circles.
 - What stands in the goal is data: it changes none of these rules.
