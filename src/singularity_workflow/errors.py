@@ -110,7 +110,7 @@ class DefinitionError(SingularityError, ValueError):
         issues: Every problem that was found, in the order of the definition.
     """
 
-    sqlstate = "SW400"
+    sqlstate: ClassVar[str | None] = "SW400"
 
     def __init__(
         self,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from engine.support import Sql, unique, wait_until
-from orchestrator.programs.goal import HANGS, House
 
+from orchestrator.programs.goal import HANGS, House
 from singularity_workflow import Engine
 from singularity_workflow.orchestrator import Orchestrator
 

@@ -23,7 +23,7 @@ from singularity_workflow.orchestrator.orchestrator import (
     RunId,
 )
 from singularity_workflow.orchestrator.results import GoalResult
-from singularity_workflow.orchestrator.settings import DEFAULT_WORKFLOW
+from singularity_workflow.orchestrator.settings import GOAL_TAG
 
 if TYPE_CHECKING:
     from singularity_workflow.orchestrator.sync import SyncWorkflowComposer
@@ -190,16 +190,16 @@ class WorkflowComposer:
 
     async def get_composition_stats(
         self,
-        workflow_name: str = DEFAULT_WORKFLOW,
+        workflow_name: str | None = None,
         *,
         since: datetime | None = None,
         limit: int = 1_000,
     ) -> dict[str, Any]:
         """
-        Return how the latest goals of one name have gone.
+        Return how the latest goals have gone.
 
         Args:
-            workflow_name: As of `GoalOptions`.
+            workflow_name: Only goals of this name.
             since: Only goals started at this time or later.
             limit: The most goals that are looked at, newest first; from 1 to 1,000.
 
@@ -209,7 +209,7 @@ class WorkflowComposer:
             those that completed (None if none has).
         """
         page = await self._engine.list_workflow_runs(
-            workflow=workflow_name, since=since, limit=limit
+            workflow=workflow_name, tags=[GOAL_TAG], since=since, limit=limit
         )
         counts = {str(status): 0 for status in RunStatus}
         durations: list[float] = []

@@ -153,7 +153,8 @@ class TaskSpec(BaseModel):
         description: What it is to do, in words.
         handler: The function of the catalog that does it. Without one, and without a
             goal, it is the function called as the task.
-        goal: What is to be decomposed further. With a handler, only if that fails.
+        goal: What is to be decomposed further. With a handler it is kept with the
+            plan, and the handler does the task.
         args: The handler's arguments: values, or references to outputs.
         depends_on: Tasks that must complete first.
         map_over: An array: the task runs once for each element of it.
@@ -163,7 +164,8 @@ class TaskSpec(BaseModel):
         pure: Whether the same arguments always give the same output.
         idempotent: Whether it may run twice.
         on_failure: When its attempts are used up: `fail` the goal, `skip` the task,
-            `replan` what is left, or `decompose` its goal.
+            `replan` what is left, or `decompose` its goal. The last two are kept with
+            the plan and fail the goal: nothing makes plans anew yet.
         size_hint: How much work it is, next to others; > 0.
         resources: What it needs, by name.
 

@@ -31,24 +31,29 @@ from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.model.workflow import Workflow
-from singularity_workflow.orchestrator.adapting import as_decomposer
+from singularity_workflow.orchestrator.adapting import Planner, as_decomposer
 from singularity_workflow.orchestrator.catalog import Catalog
 from singularity_workflow.orchestrator.compilation import (
     raise_decomposition,
     to_workflow,
 )
 from singularity_workflow.orchestrator.events import emit
-from singularity_workflow.orchestrator.goals import read_goal
+from singularity_workflow.orchestrator.goals import goal_hash, read_goal
 from singularity_workflow.orchestrator.graph import TaskGraph
 from singularity_workflow.orchestrator.program import (
     DECOMPOSE,
     EXECUTE,
     GoalProgram,
+    descendants,
     unwrap,
 )
 from singularity_workflow.orchestrator.reading import parse_graph
 from singularity_workflow.orchestrator.results import GoalResult
-from singularity_workflow.orchestrator.settings import GoalOptions
+from singularity_workflow.orchestrator.settings import (
+    DEFAULT_WORKFLOW,
+    GOAL_TAG,
+    GoalOptions,
+)
 from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
@@ -377,7 +382,7 @@ class Orchestrator:
                     execution=given.execution,
                     idempotency_key=given.idempotency_key,
                     priority=given.priority,
-                    tags=given.tags,
+                    tags=[GOAL_TAG, *(given.tags or ())],
                     metadata={
                         "kind": "goal", "optimization_level": given.optimization_level,
                     },
@@ -445,7 +450,7 @@ class Orchestrator:
         if graph is not None:
             tree = _read_tree(graph, goal)
             goal = tree.graph.goal if goal is None else goal
-            goal = goal if goal is not None else given.workflow_name
+            goal = goal if goal is not None else DEFAULT_WORKFLOW
         if decomposer is not None:
             as_decomposer(decomposer)
         return GoalRequest(
@@ -496,13 +501,11 @@ class Orchestrator:
         return program
 
     def _make_program(self, request: GoalRequest) -> GoalProgram:
-        planner = request.decomposer
-        return GoalProgram(
-            request.options.workflow_name,
-            None if planner is None else as_decomposer(planner),
-            Catalog.of(request.functions, self._engine.resources),
-            self._session.store,
-        )
+        given = request.decomposer
+        planner = None if given is None else as_decomposer(given)
+        catalog = Catalog.of(request.functions, self._engine.resources)
+        name = request.options.workflow_name or _default_name(planner, catalog)
+        return GoalProgram(name, planner, catalog, self._session.store)
 
     async def _bind(self, workflow: Workflow) -> None:
         """
@@ -536,7 +539,7 @@ class Orchestrator:
             return []
         await self._bind(workflow)
         program.revived.append(workflow)  # which keeps its functions here
-        return [workflow]
+        return [workflow, *descendants(workflow)]
 
     async def _live(self, name: str) -> AsyncIterator[UUID]:
         cursor: str | None = None
@@ -577,6 +580,12 @@ def _run_input(request: GoalRequest) -> dict[str, Any]:
     if request.tree is not None:
         told["tree"] = request.tree.to_json()
     return told
+
+
+def _default_name(planner: Planner | None, catalog: Catalog) -> str:
+    """Return a name that only the same code has."""
+    asked = None if planner is None else [planner.name, planner.version]
+    return f"{DEFAULT_WORKFLOW}_{goal_hash([asked, catalog.view.hash])[:12]}"
 
 
 def _seconds(duration: Duration | None) -> float | None:

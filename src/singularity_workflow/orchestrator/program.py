@@ -41,7 +41,14 @@ from singularity_workflow.orchestrator.limits import Limits
 from singularity_workflow.orchestrator.plan import OUTPUTS
 from singularity_workflow.orchestrator.tree import GoalTree
 
-__all__ = ["DECOMPOSE", "EXECUTE", "GoalProgram", "ProgramStore", "unwrap"]
+__all__ = [
+    "DECOMPOSE",
+    "EXECUTE",
+    "GoalProgram",
+    "ProgramStore",
+    "descendants",
+    "unwrap",
+]
 
 DECOMPOSE: Final = "_decompose"
 EXECUTE: Final = "_execute"
@@ -232,7 +239,7 @@ class GoalProgram:
 
     async def _register(self, tree: GoalTree, options: Mapping[str, Any]) -> _Known:
         workflow = self._workflow(tree, options)
-        for one in [*_descendants(workflow), workflow]:
+        for one in [*descendants(workflow), workflow]:
             # the parts first, so that none is called before it is there
             if one.name not in self._known:
                 compiled = self._compiled(one, self.catalog.resources)
@@ -259,7 +266,7 @@ class GoalProgram:
             return None
         tree = GoalTree.model_validate(carried["tree"])
         workflow = self._workflow(tree, carried["options"])
-        for one in [workflow, *_descendants(workflow)]:
+        for one in [workflow, *descendants(workflow)]:
             if one.name == definition.name:
                 return one
         return None
@@ -333,7 +340,7 @@ def _keep(kept: OrderedDict[UUID, Any], run_id: UUID, one: Any) -> None:
         kept.popitem(last=False)
 
 
-def _descendants(workflow: Workflow) -> list[Workflow]:
+def descendants(workflow: Workflow) -> list[Workflow]:
     """Return the workflows of nested goals, inner ones first, each once."""
     found: dict[str, Workflow] = {}
     waiting = list(workflow.children)

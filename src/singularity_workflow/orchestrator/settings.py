@@ -13,11 +13,14 @@ from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.names import did_you_mean, name_problem
 from singularity_workflow.orchestrator.limits import Limits
 
-__all__ = ["DEFAULT_WORKFLOW", "GoalOptions", "OptimizationLevel"]
+__all__ = ["DEFAULT_WORKFLOW", "GOAL_TAG", "GoalOptions", "OptimizationLevel"]
 
 OptimizationLevel: TypeAlias = Literal["off", "basic", "advanced", "aggressive"]
 
 DEFAULT_WORKFLOW: Final = "goal"
+GOAL_TAG: Final = "goal"
+"""What every goal's run is tagged with."""
+
 _LEVELS: Final = ("off", "basic", "advanced", "aggressive")
 _MOST_ATTEMPTS: Final = 1_000
 _LONGEST_NAME: Final = 100
@@ -31,7 +34,9 @@ class GoalOptions:
 
     Args:
         workflow_name: What the goal's workflow is called: letters, digits and
-            underscores, at most 100. Default `goal`.
+            underscores, at most 100. Default: `goal_` and a hash of the decomposer's
+            name and of what the functions look like, so that a process only takes over
+            goals for which it has the code.
         max_depth: Short for `limits` of which only this differs.
         limits: What the decomposition may not exceed. Default `Limits()`.
         timeout: Longest time of the goal's run, in seconds; > 0. Default: no limit.
@@ -47,7 +52,7 @@ class GoalOptions:
         execution: "local" or "distributed", as of `execute`. Default "local".
         idempotency_key: A second goal with the same key is the first one's run.
         priority: From -1000 to 1000, as of `execute`.
-        tags: Words to find the run by.
+        tags: Words to find the run by; `goal` is always among them.
 
     Raises:
         InvalidSetting: If a value cannot be.
@@ -55,7 +60,7 @@ class GoalOptions:
     .. versionadded:: 0.1
     """
 
-    workflow_name: str = DEFAULT_WORKFLOW
+    workflow_name: str | None = None
     max_depth: int | None = None
     limits: Limits | None = None
     timeout: Duration | None = None
@@ -71,8 +76,8 @@ class GoalOptions:
 
     def __post_init__(self) -> None:
         name = self.workflow_name
-        problem = name_problem(name)
-        if problem is None and len(name) > _LONGEST_NAME:
+        problem = None if name is None else name_problem(name)
+        if problem is None and name is not None and len(name) > _LONGEST_NAME:
             problem = (
                 f"has {len(name)} characters, at most {_LONGEST_NAME} are possible"
             )

@@ -22,7 +22,6 @@ from singularity_workflow.orchestrator.orchestrator import (
     RunId,
 )
 from singularity_workflow.orchestrator.results import GoalResult
-from singularity_workflow.orchestrator.settings import DEFAULT_WORKFLOW
 from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
@@ -199,7 +198,7 @@ class SyncWorkflowComposer:
 
     def get_composition_stats(
         self,
-        workflow_name: str = DEFAULT_WORKFLOW,
+        workflow_name: str | None = None,
         *,
         since: datetime | None = None,
         limit: int = 1_000,
