@@ -24,7 +24,7 @@ MAX_NESTING: Final = 64
 """Levels of objects and arrays in each other; a plan needs six."""
 
 MAX_VALUES: Final = 2_000_000
-MAX_TEXT: Final = 32_000_000
+MAX_TEXT: Final = 16_000_000
 """Characters; a graph of 10,000 tasks has some two million."""
 
 _MOST_ISSUES: Final = 100

@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from singularity_workflow.model.issues import Issue
-from singularity_workflow.orchestrator.scanning import MAX_TEXT, decode_text
+from singularity_workflow.orchestrator.scanning import (
+    MAX_NESTING,
+    MAX_TEXT,
+    decode_text,
+)
 
 __all__ = ["find_plan"]
 
 _FENCE: Final = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 _MARKS: Final = re.compile(r'["\\{}\[\]]')
+_BEGINNING: Final = re.compile(r'\{\s*"(?:tasks|version|goal)"\s*:')
+_MOST_BEGINNINGS: Final = 20
 _MOST_PARTS: Final = 200
 _PAIRS: Final = {"{": "}", "[": "]"}
 
@@ -58,6 +65,9 @@ def _parts(text: str) -> Iterator[str]:
             yield from _bracketed(part)
         return
     yield from _bracketed(text)
+    # a bracket that is never closed hides what comes after it
+    for match in islice(_BEGINNING.finditer(text), _MOST_BEGINNINGS):
+        yield from islice(_bracketed(text[match.start() :]), 1)
 
 
 def _bracketed(text: str) -> Iterator[str]:  # noqa: C901 - one automaton
@@ -81,6 +91,8 @@ def _bracketed(text: str) -> Iterator[str]:  # noqa: C901 - one automaton
             if not closing:
                 start = place
             closing.append(_PAIRS[mark])
+            if len(closing) > MAX_NESTING:
+                return  # no plan is nested so deeply
         elif closing and closing.pop() != mark:
             closing.clear()  # this was no JSON; what follows may be
         elif mark in "}]" and not closing and start <= place:

@@ -440,6 +440,10 @@ VALID: list[tuple[str, Any]] = [
     ("a plan in a fence without a language", '```\n[{"id": "design"}]\n```'),
     ("a plan in prose", 'The plan is {"tasks": [{"id": "design"}]}, I think.'),
     (
+        "a plan after a bracket that is left open",
+        'As I said [see above: {"tasks": [{"id": "design"}]}',
+    ),
+    (
         "a plan after thoughts in brackets",
         'Hmm [1] {maybe} so: {"tasks": [{"id": "design"}]}',
     ),
