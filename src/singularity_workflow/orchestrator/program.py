@@ -55,6 +55,7 @@ EXECUTE: Final = "_execute"
 
 _PLAN: Final = "x-goal"
 _MOST_PLANS: Final = 256
+_MANY_TASKS: Final = 200
 _MOST_ATTEMPTS: Final = 1_000
 """Of the step; how many there are is in the goal's options."""
 
@@ -238,11 +239,14 @@ class GoalProgram:
         )
 
     async def _register(self, tree: GoalTree, options: Mapping[str, Any]) -> _Known:
-        workflow = self._workflow(tree, options)
+        # thousands of tasks take a second, which nobody else is to wait for
+        is_large = tree.task_count > _MANY_TASKS
+        call: Any = asyncio.to_thread if is_large else _at_once
+        workflow: Workflow = await call(self._workflow, tree, options)
         for one in [*descendants(workflow), workflow]:
             # the parts first, so that none is called before it is there
             if one.name not in self._known:
-                compiled = self._compiled(one, self.catalog.resources)
+                compiled = await call(self._compiled, one, self.catalog.resources)
                 compiled = _with_children(compiled, self._known)
                 data = await self._store.register_workflow(
                     compiled.definition.to_json()
@@ -297,6 +301,10 @@ def unwrap(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the goal's result, of that of the child run."""
     found: dict[str, Any] = dict(result)
     return found.get(OUTPUTS, found) if set(found) == {OUTPUTS} else found
+
+
+async def _at_once(function: Any, *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 async def _nobody(_goal: Any, _ctx: Any) -> object:
