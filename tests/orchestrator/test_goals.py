@@ -280,6 +280,24 @@ def test_limits_hold(composer):
         assert issue.code in ("too_deep", "budget_exhausted")
 
 
+def test_limits_can_be_raised(composer):
+    """
+    What the options allow is not refused by the defaults.
+    """
+    many = [
+        {"id": f"t{n}", "handler": "see", "depends_on": ["see"]} for n in range(1_100)
+    ]
+
+    found = composer.compose_from_goal(
+        "goal",
+        plan({"id": "see"}, *many),
+        {"see": lambda: 1},
+        limits=Limits(max_fan_out=2_000),
+    )
+
+    assert len(found.result) == 1_100
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from singularity_workflow.errors import DecompositionFailed
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
-from singularity_workflow.model.issues import Issue, raise_issues
+from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
 from singularity_workflow.model.names import MAX_NAME_LENGTH
 from singularity_workflow.model.options import StepOptions, WorkflowOptions
 from singularity_workflow.model.signature import StepFunction
@@ -22,6 +23,7 @@ from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.catalog import Catalog
 from singularity_workflow.orchestrator.goals import canonical
 from singularity_workflow.orchestrator.graph import TaskGraph, TaskSpec
+from singularity_workflow.orchestrator.limits import MAX_DEPTH, MAX_TASKS, Limits
 from singularity_workflow.orchestrator.plan import (
     OUTPUTS,
     Group,
@@ -41,10 +43,12 @@ from singularity_workflow.orchestrator.task_functions import (
 from singularity_workflow.orchestrator.tree import GoalTree
 from singularity_workflow.orchestrator.validation import validate
 
-__all__ = ["plan_name", "raise_decomposition", "to_workflow"]
+__all__ = ["plan_name", "raise_decomposition", "to_workflow", "tree_issues"]
 
 DEFAULT_NAME: Final = "goal"
 _DIGITS: Final = 16
+_WIDEST: Final = Limits(max_depth=MAX_DEPTH, max_tasks=MAX_TASKS, max_fan_out=MAX_TASKS)
+"""What is made a workflow was held to its own limits before."""
 
 
 def to_workflow(
@@ -84,7 +88,7 @@ def to_workflow(
     raise_issues(name or DEFAULT_NAME, issues)
     if not isinstance(plan, Plan):
         tree = GoalTree(graph=plan) if isinstance(plan, TaskGraph) else plan
-        wrong = list(_tree_issues(tree, found))
+        wrong = tree_issues(tree, found, _WIDEST)
         if not wrong:
             plan, wrong = flatten(tree, is_flat=is_flat)
         raise_decomposition(tree.graph.goal, wrong)
@@ -121,24 +125,39 @@ def raise_decomposition(goal: object, issues: list[Issue]) -> None:
     )
 
 
-def _tree_issues(tree: GoalTree, catalog: Catalog) -> list[Issue]:
+def tree_issues(
+    tree: GoalTree, catalog: Catalog, limits: Limits | None = None
+) -> list[Issue]:
+    """
+    Return what is wrong with the graphs of a tree, each for itself.
+
+    Their pointers lead through the tasks whose graphs they are in.
+    """
+    limits = limits or Limits()
     found: list[Issue] = []
+    pointers: dict[tuple[str, ...], str] = {(): ""}
     for path, one in tree.walk():
-        issues = validate(one.graph, catalog, depth=len(path) + 1)
+        pointer = pointers.get(path, "")
+        for number, task in enumerate(one.graph.tasks):
+            pointers[*path, task.id] = pointer + json_pointer("tasks", number)
         left = [
             task
             for task in one.graph.tasks
             if task.is_compound and task.id not in one.nested
         ]
+        issues = validate(one.graph, catalog, limits, depth=len(path) + 1)
         if left and not issues:
             # with what the decomposer has not decomposed nothing can be run
             issues = [
                 issue
-                for issue in validate(one.graph, catalog, is_nestable=False)
+                for issue in validate(one.graph, catalog, limits, is_nestable=False)
                 if issue.code != "no_primitive"
                 or any(repr(task.id) in issue.message for task in left)
             ]
-        found += issues
+        found += [replace(one, pointer=pointer + one.pointer) for one in issues]
+    if not found and tree.task_count > limits.max_tasks:
+        message = f"{tree.task_count} tasks are more than {limits.max_tasks}"
+        found.append(Issue(code="too_many_tasks", pointer="/tasks", message=message))
     return found
 
 

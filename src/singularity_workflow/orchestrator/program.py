@@ -32,13 +32,14 @@ from singularity_workflow.orchestrator.catalog import Catalog
 from singularity_workflow.orchestrator.compilation import (
     raise_decomposition,
     to_workflow,
+    tree_issues,
 )
 from singularity_workflow.orchestrator.contexts import Failure
 from singularity_workflow.orchestrator.events import emit
 from singularity_workflow.orchestrator.expansion import Expansion, expand
 from singularity_workflow.orchestrator.goals import goal_input
-from singularity_workflow.orchestrator.limits import Limits
-from singularity_workflow.orchestrator.plan import OUTPUTS
+from singularity_workflow.orchestrator.limits import Budget, Limits
+from singularity_workflow.orchestrator.plan import OUTPUTS, flatten
 from singularity_workflow.orchestrator.tree import GoalTree
 
 __all__ = [
@@ -224,9 +225,7 @@ class GoalProgram:
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])
         if tree is not None and tree.nested:
-            return await _as_given(
-                goal, tree, self.catalog, Limits(**options["limits"])
-            )
+            return _as_given(tree, self.catalog, Limits(**options["limits"]))
         return await expand(
             goal,
             _nobody if self.planner is None else self.planner.decompose,
@@ -314,18 +313,12 @@ async def _nobody(_goal: Any, _ctx: Any) -> object:
     )
 
 
-async def _as_given(
-    goal: Any, tree: GoalTree, catalog: Catalog, limits: Limits
-) -> Expansion:
+def _as_given(tree: GoalTree, catalog: Catalog, limits: Limits) -> Expansion:
     """Return a tree that is known already, checked as any other."""
-    graphs = {path: one.graph for path, one in tree.walk()}
-
-    async def answer(asked: Any, ctx: Any) -> object:
-        if ctx.path not in graphs:
-            return await _nobody(asked, ctx)
-        return graphs[ctx.path]
-
-    return await expand(goal, answer, catalog, limits, graph=tree.graph)
+    issues = tree_issues(tree, catalog, limits) or flatten(tree)[1]
+    return Expansion(
+        tree=None if issues else tree, issues=tuple(issues), budget=Budget(limits)
+    )
 
 
 def _with_children(
