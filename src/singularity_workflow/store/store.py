@@ -445,9 +445,16 @@ class Store:
 
     # hints
 
-    async def send_hints(self, key: int | None, ended: Collection[UUID]) -> None:
-        """Tell listeners of queued tasks and ended runs; see `send_hints.sql`."""
-        await self._pooled("notifications/send_hints", key=key, ended=list(ended))
+    async def send_hints(
+        self,
+        key: int | None,
+        ended: Collection[UUID],
+        events: Collection[int] = (),
+    ) -> None:
+        """Tell of queued tasks, ended runs and events; see `send_hints.sql`."""
+        await self._pooled(
+            "notifications/send_hints", key=key, ended=list(ended), events=list(events)
+        )
 
     async def send_probe(self, payload: str) -> None:
         """Send a listener of ours its own payload."""

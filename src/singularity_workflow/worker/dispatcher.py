@@ -82,6 +82,7 @@ class DispatcherHooks:
             a reply that never came.
         on_announced: Told the smallest key of messages that were written.
         on_ended: Told of runs that ended.
+        on_events: Told the positions of events that were stored.
         is_told: Whether hints of other processes arrive; else there is only polling.
     """
 
@@ -89,6 +90,7 @@ class DispatcherHooks:
     on_lost_call: Callable[[], None]
     on_announced: Callable[[int], None]
     on_ended: Callable[[Sequence[EndedRun]], None]
+    on_events: Callable[[Sequence[int]], None]
     is_told: Callable[[], bool]
 
 
@@ -271,6 +273,8 @@ class Dispatcher:
             self._hooks.on_announced(reply.announced)
         if reply.timer_in is not None:
             self._hooks.on_timer(reply.timer_in)
+        if reply.events:
+            self._hooks.on_events(reply.events)
 
     def absorb_ended(self, ended: Sequence[EndedRun]) -> None:
         """Wake who waits for these runs, and stop what still runs of them."""

@@ -126,6 +126,7 @@ class TaskWorker:
                 on_lost_call=self._on_lost_call,
                 on_announced=self._on_announced,
                 on_ended=self._on_ended,
+                on_events=notifier.tell_events,
                 is_told=is_told,
             ),
         )
@@ -263,6 +264,7 @@ class TaskWorker:
         if fired.ended:
             self.dispatcher.absorb_ended(fired.ended)
             self._notifier.tell_ended(end.run_id for end in fired.ended)
+        self._notifier.tell_events(fired.events)
         for task in fired.overdue:
             self.dispatcher.jobs.fail(
                 task, QueueTimeout("the task waited in its queue longer than allowed")
@@ -287,6 +289,7 @@ class TaskWorker:
         if reaped.announced is not None:
             self.dispatcher.announce(reaped.announced)
             self._notifier.announce(reaped.announced)
+        self._notifier.tell_events(reaped.events)
 
     def _on_announced(self, key: int) -> None:
         # nobody else serves the queue of local runs
