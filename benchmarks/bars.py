@@ -136,6 +136,10 @@ BARS = (
         figure="graph_steps_per_s", over="small_graphs_steps_per_s",
         unit="x small runs", limit=0.6,
     ),
+    Bar(
+        figure="dynamic_graphs_steps_per_s", over="small_graphs_steps_per_s",
+        unit="x static", limit=0.9,
+    ),
     _at_most("cancel_s", 3, "s"),
     _at_most("pause_ms_p95", 50, "ms"),
     _at_most("import_over_pydantic_ms", 100, "ms"),

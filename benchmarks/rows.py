@@ -115,6 +115,11 @@ ROWS = (
         "small_graphs_steps_per_s",
         "{small_graphs_steps_per_s:,.0f} steps/s",
     ),
+    Row(
+        "(k) the same, built at run time",
+        "dynamic_graphs_steps_per_s",
+        "{dynamic_graphs_steps_per_s:,.0f} steps/s",
+    ),
     Row("(l) cancel of many queued tasks", "cancel_s", "{cancel_s:.2f} s"),
     Row(
         "(l) pause",

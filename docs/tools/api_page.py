@@ -55,6 +55,7 @@ _INTERNAL = {
     "Context.cancel",
     "Context.offer_transaction",
     "Workflow.compile",
+    "Workflow.compile_compensation",
     "Workflow.encode_input",
     "Workflow.from_definition",
 }
@@ -108,8 +109,17 @@ def _describe(name: str) -> list[str]:
     return lines
 
 
+def _members(kind: type) -> dict[str, Any]:
+    """Return what a class has, its own first, then what it has from ours."""
+    found: dict[str, Any] = {}
+    for base in kind.__mro__:
+        if base.__module__.startswith("singularity_workflow."):
+            found = {**found, **{k: v for k, v in vars(base).items() if k not in found}}
+    return found
+
+
 def _methods(name: str, kind: type) -> Iterator[tuple[str, Any]]:
-    for one, value in vars(kind).items():
+    for one, value in _members(kind).items():
         function = value.__func__ if isinstance(value, classmethod) else value
         if not inspect.isfunction(function) or one.startswith("_"):
             continue
@@ -120,7 +130,7 @@ def _methods(name: str, kind: type) -> Iterator[tuple[str, Any]]:
 def _properties(name: str, kind: type) -> list[str]:
     lines = [
         f"- `{one}`: {read_docstring(value).summary}"
-        for one, value in vars(kind).items()
+        for one, value in _members(kind).items()
         if isinstance(value, property)
         and not one.startswith("_")
         and f"{name}.{one}" not in _INTERNAL

@@ -15,6 +15,7 @@ from singularity_workflow import AsyncEngine, RetryPolicy, Worker, Workflow, err
 from singularity_workflow.cli.main import _parser
 from singularity_workflow.model.options import (
     MAP_ONLY,
+    MAP_OPTIONS,
     SharedOptions,
     StepOptions,
     WorkflowOptions,
@@ -41,7 +42,7 @@ VARIABLES = {
 _OPTIONS_HEAD = """\
 # Options
 
-What the decorators `@workflow.step` and `@workflow.map`, and the third member of an
+What `@workflow.step`, `@workflow.map` and `workflow.child`, and the third member of an
 entry of `__workflow_steps__`, take by keyword. An option that is not given is
 inherited from the `Workflow`; what that does not say either has the default.
 Generated; see [how to define workflows](../howto/define_workflows.md).
@@ -51,13 +52,15 @@ _OPTIONS_END = """\
 ## What makes a new version
 
 The shape: names, kinds, `depends_on`, `over`, `initial_tasks`, `when`, `when_not`,
-`on_unmet` and `on_failure`. All other options are tuned in place and hold for runs that
-are under way too; see [versions](../howto/deploy_versions.md).
-
-The database keeps `when`, `when_not` and `on_unmet`, and does not evaluate conditions
-in this version: an engine refuses to register a step that has one. Raise `Skip` in the
-step instead.
+`on_unmet`, `on_failure`, `on_error` and the name of a child workflow. All other options
+are tuned in place and hold for runs that are under way too; see
+[versions](../howto/deploy_versions.md).
 """
+
+_COMPENSATE = (
+    "Function that undoes one task of the step when the run fails or is cancelled; see "
+    "[how to undo](../howto/compensation.md). Default: nothing is undone."
+)
 
 _ERRORS_HEAD = """\
 # Errors
@@ -100,8 +103,10 @@ def options_page() -> str:
     lines = [_OPTIONS_HEAD, "## Of steps and workflows", ""]
     lines += [*_table("option", shared), "", "## Of steps only", ""]
     named = {key: wiring[key] for key in ("name", "depends_on")}
+    maps = {key: steps.pop(key) for key in MAP_OPTIONS}
+    steps["compensate"] = _COMPENSATE
     lines += [*_table("option", {**named, **steps}), "", "## Of map steps only", ""]
-    lines += _table("option", {key: arguments[key] for key in MAP_ONLY})
+    lines += _table("option", {**{key: arguments[key] for key in MAP_ONLY}, **maps})
     lines += ["", "## Of workflows only", ""]
     lines += _table("option", {"input": _flow_input(), **flows})
     retry = read_docstring(RetryPolicy)

@@ -21,7 +21,8 @@ Every error that the library raises, and nothing else.
     │   ├── WorkerLost            a task's worker died too often
     │   └── StateTransitionError  not possible in the run's status         SW409
     ├── WorkflowNotFound          no such workflow is registered           SW404
-    ├── WorkflowInUse             a workflow with live runs is kept        SW423
+    ├── StepNotFound              the run's workflow has no such step      SW406
+    ├── WorkflowInUse             live runs need what was to be deleted    SW423
     ├── InvalidInput              a run's or step's input does not fit     SW401
     ├── InvalidOutput             a step's output does not fit
     ├── ConflictError             the same key, another request            SW402
@@ -67,6 +68,7 @@ __all__ = [
     "SchemaTooNew",
     "SingularityError",
     "StateTransitionError",
+    "StepNotFound",
     "StepTimeout",
     "UnsupportedIsolation",
     "WorkerLost",
@@ -269,8 +271,14 @@ class WorkflowNotFound(SingularityError, LookupError):
     sqlstate = "SW404"
 
 
+class StepNotFound(SingularityError, LookupError):
+    """The workflow of the run has no step of this name."""
+
+    sqlstate = "SW406"
+
+
 class WorkflowInUse(SingularityError):
-    """A workflow cannot be deleted: it has runs that have not ended."""
+    """A workflow cannot be deleted: live runs need it."""
 
     sqlstate = "SW423"
 

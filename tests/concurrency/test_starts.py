@@ -171,3 +171,43 @@ def test_a_run_that_commits_during_a_claim_keeps_its_messages(sessions, db, work
 
     assert [task.run_id for task in claim.result(timeout=5)] == [run.id]
     db.check()
+
+
+def test_a_key_whose_run_is_being_deleted_is_free_again(sessions):
+    """
+    The start waits for the deletion, and does not bring the deleted id back.
+    """
+    db, eraser, starter = sessions.monitor, sessions.open(), sessions.open()
+    workflow = db.make_workflow(single("a"))
+    first = db.start(workflow, key="k")
+    db.cancel(first)
+
+    with eraser.connection.transaction():
+        eraser.call("delete_runs", [first.id])
+        future = sessions.start(starter, starter.start, workflow, key="k")
+        sessions.wait_until_blocked(starter)
+    second = future.result(timeout=5)
+    again = db.start(workflow, key="k")
+
+    assert second.id != first.id
+    assert again.id == second.id
+    db.check()
+
+
+def test_a_key_that_a_start_has_found_outlives_its_run(sessions):
+    """
+    The deletion waits for the start, which is told of the run that there was.
+    """
+    db, eraser, starter = sessions.monitor, sessions.open(), sessions.open()
+    workflow = db.make_workflow(single("a"))
+    first = db.start(workflow, key="k")
+    db.cancel(first)
+
+    with starter.connection.transaction():
+        second = starter.start(workflow, key="k")
+        future = sessions.start(eraser, eraser.call, "delete_runs", [first.id])
+        sessions.wait_until_blocked(eraser)
+    future.result(timeout=5)
+
+    assert second.id == first.id
+    assert db.count("runs") == db.count("idempotency_keys") == 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fixtures.definitions import single
+from fixtures.definitions import map_step, single
+from fixtures.workbench import failed
 
 
 @pytest.fixture
@@ -30,9 +31,9 @@ def test_one_session_at_a_time_fires(sessions, run):
     sessions.monitor.check()
 
 
-def test_timers_of_a_run_that_somebody_holds_stay(sessions, run):
+def test_timers_of_a_run_that_somebody_holds_stay(sessions, run, clock):
     """
-    They are fired by the next call (S5).
+    They are fired a moment later (S5).
     """
     holder, ticker = sessions.open(), sessions.open()
 
@@ -42,6 +43,7 @@ def test_timers_of_a_run_that_somebody_holds_stay(sessions, run):
         assert run.task("a").status == "waiting"
 
     assert len(run.timers()) == 1
+    clock.advance(milliseconds=50)
     ticker.fire()
     assert run.task("a").status == "queued"
     sessions.monitor.check()
@@ -77,3 +79,29 @@ def test_a_claim_during_a_resumption_loses_nothing(sessions, run):
 
     db.check()
     assert [task.run_id for task in claimer.claim()] == [run.id]
+
+
+def test_a_held_run_of_many_timers_stops_no_others(sessions, clock):
+    """
+    They stay for later, and are not the first again.
+    """
+    db, holder = sessions.monitor, sessions.open()
+    many = db.start(
+        db.make_workflow(map_step("m", retry={"delay": 0, "jitter": False})),
+        list(range(600)),
+    )
+    db.report(*(failed(task) for task in db.claim(600)))
+    lone = db.start(db.make_workflow(single("a")), timeout=1)
+    clock.advance(seconds=5)
+
+    with holder.connection.transaction():
+        holder.hold(many)
+        db.fire()
+        db.fire()
+        assert lone.status == "cancelled"
+    clock.advance(seconds=1)
+    db.fire()
+    db.fire()
+
+    assert {task.status for task in many.tasks("m")} == {"queued"}
+    db.check()

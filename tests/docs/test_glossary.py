@@ -48,6 +48,7 @@ def test_the_glossary_has_the_words_that_the_pages_rest_on():
 
     assert {
         "workflow", "version", "step", "run", "task", "attempt", "worker", "lease",
-        "queue", "message", "timer", "hand-over", "merged view",
+        "queue", "message", "timer", "hand-over", "merged view", "condition",
+        "predicate", "child run", "compensation", "retry", "fork", "window",
     } <= set(words)  # fmt: skip
     assert words == sorted(words, key=str.lower)

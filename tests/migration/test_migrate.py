@@ -137,6 +137,20 @@ def test_functions_are_applied_all_or_none(migrated, monkeypatch):
     assert execute(migrated, f"select from {LEDGER} where checksum = 'new'") == []
 
 
+def test_a_migration_takes_effect_with_its_functions(empty_database, monkeypatch):
+    """
+    If a function is refused, the workers of the old library still find theirs.
+    """
+    good, *_ = sql_files.functions()
+    broken = replace(good, checksum="new", text="create function nonsense")
+    monkeypatch.setattr(sql_files, "functions", lambda: (broken,))
+
+    with pytest.raises(psycopg.errors.SyntaxError):
+        migrate(empty_database)
+
+    assert execute(empty_database, f"select from {LEDGER}") == []
+
+
 def test_a_migration_that_fails_leaves_nothing(empty_database):
     """
     A table of its own stands in the way: all or nothing is created.

@@ -244,3 +244,39 @@ def test_slots_that_were_reserved_come_back(dsn):
     refused, result = run(main)
     assert {type(one).__name__ for one in refused} == {"InvalidInput"}
     assert result == {"each": [1, 2, 3]}
+
+
+def test_children_that_are_refused_while_somebody_holds_their_run(dsn):
+    """
+    They are reported apart by then: the ones fail, the others start.
+    """
+    sql = Sql(dsn)
+    child = make_workflow()
+    child.map(name="each")(lambda item: item)
+    parent = make_workflow()
+    gate = asyncio.Event()
+
+    @parent.child(child, name="call", initial_tasks=5, on_error="collect")
+    async def call(item):
+        await gate.wait()
+        return [item] if item % 2 else item
+
+    async def main():
+        async with (
+            AsyncEngine(dsn) as engine,
+            await psycopg.AsyncConnection.connect(dsn) as holder,
+        ):
+            handle = await engine.start(parent, {})
+            await holder.execute(
+                "select from singularity_workflow.runs where run_id = %s for update",
+                (handle.id,),
+            )
+            gate.set()
+            await until(lambda: sql.value(WAITING), "a report that waits")
+            await holder.commit()
+            return await handle.result()
+
+    found = run(main)["call"]
+    assert [found[1], found[3]] == [{"each": [1]}, {"each": [3]}]
+    for one in found[::2]:
+        assert one["error"]["type"].endswith("InvalidInput")

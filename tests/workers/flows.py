@@ -281,8 +281,79 @@ async def block_the_loop(run_input) -> str:
     return "done"
 
 
+# steps that say when they are stopped, wherever they run
+
+stoppable = Workflow("stoppable", max_attempts=1)
+
+
+@stoppable.step
+async def coroutine(run_input) -> None:
+    note(run_input, "coroutine-began")
+    try:
+        await pass_gate(run_input, "gate")
+    except asyncio.CancelledError:
+        note(run_input, "coroutine-stopped")
+        raise
+
+
+@stoppable.step
+def thread(run_input, ctx: Context) -> None:
+    note(run_input, "thread-began")
+    end = time.monotonic() + LONGEST_WAIT
+    while not is_open(run_input, "gate") and time.monotonic() < end:
+        if ctx.cancelled:
+            note(run_input, "thread-stopped")
+            return
+        time.sleep(_POLL)
+
+
+@stoppable.step(executor="process")
+def process(run_input) -> None:
+    note(run_input, "process-began")
+    pass_gate_in_thread(run_input, "gate")
+
+
+calling = Workflow("calling", max_attempts=1)
+calling.child(stoppable, name="call")
+
+# what is undone when it fails, by whoever is alive then
+
+saga = Workflow("saga", max_attempts=1)
+
+
+async def undo_first(run_input, output) -> None:
+    note(run_input, f"undoing-{output}")
+    await pass_gate(run_input, "undo")
+    note(run_input, f"undid-{output}")
+
+
+def undo_second(run_input, output) -> None:
+    note(run_input, f"undid-{output}")
+
+
+@saga.step(compensate=undo_first)
+async def first(run_input) -> str:
+    return "first"
+
+
+@saga.step(compensate=undo_second)
+async def second(first: str) -> str:
+    return "second"
+
+
+@saga.step
+async def last(second: str, run_input) -> None:
+    note(run_input, "last")
+    raise ValueError("the last one fails")
+
+
+# a child whose worker dies with it
+
+nesting = Workflow("nesting")
+nesting.child(gated, name="inner")
+
 WORKFLOWS = [
     quick, chain, passing, gated, wide, threaded, stumbling, poison, apart, elsewhere,
-    suicide, book, book_in_thread, blocking,
+    suicide, book, book_in_thread, blocking, stoppable, calling, saga, nesting,
 ]  # fmt: skip
 """Those that need nothing but the queue `default`."""

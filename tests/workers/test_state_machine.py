@@ -4,7 +4,8 @@ Workers that come, die, sleep and come back, driven at random against the SQL co
 `tests/sql/test_properties.py` draws workflows and lets one confused worker run them.
 Here the workflows are few and the workers many: they register, claim, report, are
 declared lost and go on as zombies, forget what they were given, stop, adopt, fire
-timers; runs are cancelled at any moment. After every call the database is recounted.
+timers; runs are paused, resumed, repeated and cancelled at any moment, and call others.
+After every call the database is recounted.
 The model is small: who was given which attempt, and whose result was taken.
 """
 
@@ -15,9 +16,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from fixtures.definitions import map_step, single
-from fixtures.workbench import Db, Reply, Run, Task, completed, failed, skipped
+from fixtures.workbench import Db, Reply, Run, Task, called, completed, failed, skipped
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -44,7 +46,9 @@ WORKFLOWS = [
     [single("a"), map_step("m", "a"), map_step("n", "m", on_failure="skip")],
     [map_step("m", queue="other", on_failure="skip_cascade"), single("z", "m")],
     [single("a", queue_timeout=50), single("b", "a", start_delay=20, queue="other")],
+    [map_step("m", max_concurrency=2, on_error="collect"), single("z", "m")],
 ]
+MAX_RUNS = 10
 
 SILENT = """
 update singularity_workflow.workers set heartbeat_at = heartbeat_at - interval '1 hour'
@@ -257,6 +261,53 @@ class Fleet(RuleBasedStateMachine):
         """Somebody cancels a run."""
         self.db.call("cancel_runs", [_pick(self.runs, which).id])
 
+    @rule(which=some)
+    @precondition(lambda self: self.runs)
+    def pause(self, which: int) -> None:
+        """Somebody pauses a run."""
+        self.db.pause(_pick(self.runs, which))
+
+    @rule(which=some)
+    @precondition(lambda self: self.runs)
+    def resume(self, which: int) -> None:
+        """Somebody resumes a run."""
+        self.db.resume(_pick(self.runs, which))
+
+    @rule(which=some, is_retry=st.booleans())
+    @precondition(lambda self: 0 < len(self.runs) < MAX_RUNS)
+    def copy(self, which: int, is_retry: bool) -> None:
+        """Somebody repeats a run, if that is possible; what was done is kept."""
+        run = _pick(self.runs, which)
+        step = None if is_retry else _pick(list(run.steps), which)
+        try:
+            with self.db.connection.transaction():
+                again = self.db.copy(run, step)
+        except psycopg.Error as error:
+            if error.sqlstate != "SW409":
+                raise
+            return
+        self.runs.append(again)
+        self.completions.update(
+            (t.run_id, t.step_no, t.task_index)
+            for t in again.tasks()
+            if t.status == "completed"
+        )
+
+    @rule(who=some, which=some)
+    @precondition(lambda self: any(self.held.values()) and len(self.runs) < MAX_RUNS)
+    def call(self, who: int, which: int) -> None:
+        """A worker asks for a child run, which its task then waits for."""
+        worker = _pick([one for one, tasks in self.held.items() if tasks], who)
+        task = self.held[worker].pop(0)
+        is_current = self._is_current(task)
+        run_id = self.db.new_id()
+        workflow = _pick(self.workflows, which)
+        reply = self.db.report(called(task, run_id, workflow.id, [1, 2]), worker=worker)
+        self.past.append(task)
+        assert len(reply.refused) == (0 if is_current else 1)
+        if is_current:
+            self.runs.append(self.db.run(run_id))
+
     # what must hold
 
     @invariant()
@@ -269,8 +320,12 @@ class Fleet(RuleBasedStateMachine):
         """A completed task has one report that completed it, and no other has two."""
         assert set(self.completions.values()) <= {1}
         rows = self.db.rows(
-            "select run_id, step_no, task_index from singularity_workflow.tasks "
-            "where status = 'completed'"
+            "select t.run_id, t.step_no, t.task_index "
+            "from singularity_workflow.tasks t where t.status = 'completed' "
+            # what a child run brought, no worker reported
+            "and not exists (select from singularity_workflow.runs c "
+            "where (c.parent_run_id, c.parent_step_no, c.parent_task_index)"
+            " = (t.run_id, t.step_no, t.task_index))"
         )
         assert {tuple(row) for row in rows} <= set(self.completions)
 
@@ -310,14 +365,17 @@ class Fleet(RuleBasedStateMachine):
     def _fail_all(self, refs: Any) -> None:
         for run_id, step_no, index, attempt in refs:
             task = Task(UUID(run_id), "", step_no, index, attempt, None)
+            # one that failed before it may have ended their step, and so this task
+            is_current = self._is_current(task)
             reply = self.db.report(failed(task, "given up", final=True))
-            assert not reply.refused
+            assert bool(reply.refused) is not is_current
             self.past.append(task)
 
     def _drain(self) -> None:
         """All die but one, who does what is left: every run must end."""
         self.register_last()
         for _ in range(200):
+            self.db.resume(*self.runs)
             reaped = self.db.call("reap_workers", self.db.worker)
             self._give_up(reaped.get("given_up") or ())
             self.db.call("adopt_runs", self.db.worker, [w.id for w in self.workflows])

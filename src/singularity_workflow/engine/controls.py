@@ -4,6 +4,7 @@ What can be done with runs that exist: see, pause, resume, cancel, repeat, delet
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -197,7 +198,7 @@ class RunControls:
 
         Raises:
             RunNotFound: If there is no such run.
-            WorkflowNotFound: If its workflow has no such step.
+            StepNotFound: If its workflow has no such step.
             StateTransitionError: If a step that *from_step* depends on has not ended.
         """
         if not isinstance(from_step, str):
@@ -235,27 +236,47 @@ class RunControls:
     async def cancel_workflow_runs(
         self, runs: RunFilter, *, reason: str | None = None
     ) -> list[UUID]:
-        """Cancel all runs that match and have not ended; return those that were."""
+        """
+        Cancel all runs that match and have not ended; return those that were.
+
+        Compensations under way are cancelled only if the filter has an `origin`.
+        """
         why = read_text("reason", reason)
         found: list[UUID] = []
-        async for ids in self._matching(runs, _OPEN):
+        async for ids in self._matching(runs, _OPEN, spares_undoing=True):
             found += await self._opened.cancel(ids, why)
         return found
 
     async def retry_failed_workflows(self, runs: RunFilter) -> list[RunHandle]:
-        """Retry all failed and cancelled runs that match; return the new runs."""
+        """
+        Retry all failed and cancelled runs that match; return the new runs.
+
+        What cannot be retried now, because its compensation is under way or somebody
+        has deleted it meanwhile, is passed over.
+        """
         possible = (RunStatus.FAILED, RunStatus.CANCELLED)
-        return [
-            await self._repeat(run_id, None)
-            async for ids in self._matching(runs, possible)
-            for run_id in ids
-        ]
+        handles: list[RunHandle] = []
+        async for ids in self._matching(runs, possible, spares_undoing=True):
+            for run_id in ids:
+                with contextlib.suppress(StateTransitionError, RunNotFound):
+                    handles.append(await self._repeat(run_id, None))
+        return handles
 
     async def delete_runs(self, runs: RunFilter) -> list[UUID]:
-        """Delete all runs that match and have ended; return those that were."""
+        """
+        Delete all runs that match and have ended; return those that were.
+
+        A run that is about to be undone, or whose parent still needs its result, stays.
+        """
         found: list[UUID] = []
         async for ids in self._matching(runs, _ENDED):
-            found += await self._opened.delete(ids)
+            try:
+                found += await self._opened.delete(ids)
+            except StateTransitionError:
+                # one of them must stay, such as a run that is about to be undone
+                for run_id in ids:
+                    with contextlib.suppress(StateTransitionError, RunNotFound):
+                        found += await self._opened.delete([run_id])
         return found
 
     async def _repeat(self, run_id: RunId, from_step: str | None) -> RunHandle:
@@ -264,17 +285,34 @@ class RunControls:
         return RunHandle(self, new_id, is_ours=is_ours)
 
     async def _matching(
-        self, runs: RunFilter, possible: Sequence[RunStatus]
+        self,
+        runs: RunFilter,
+        possible: Sequence[RunStatus],
+        *,
+        spares_undoing: bool = False,
     ) -> AsyncIterator[list[UUID]]:
-        """Yield the runs that match, as many at a time as one transaction may touch."""
+        """
+        Yield the runs that match, as many at a time as one transaction may touch.
+
+        Args:
+            runs: Which.
+            possible: The statuses in which it makes sense.
+            spares_undoing: Whether compensations are meant only by who asks for them.
+        """
         wanted = to_json(narrowed(runs, possible))
         before: UUID | None = None
         while True:
             rows, before = await self._opened.store.list_runs(
                 wanted, before=before, limit=_AT_ONCE
             )
-            if rows:
-                yield [UUID(row["id"]) for row in rows]
+            spared = "compensation" if spares_undoing and runs.origin is None else None
+            ids = [
+                UUID(row["id"])
+                for row in rows
+                if row["origin_kind"] is None or row["origin_kind"] != spared
+            ]
+            if ids:
+                yield ids
             if before is None:
                 return
 

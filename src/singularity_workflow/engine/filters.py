@@ -53,6 +53,13 @@ class RunFilter:
     parent: UUID | str | None = None
     origin: UUID | str | None = None
 
+    def __post_init__(self) -> None:
+        # read more than once: an iterator would be empty then, and mean more runs
+        for name in ("status", "tags"):
+            given = getattr(self, name)
+            if isinstance(given, Iterable) and not isinstance(given, str):
+                object.__setattr__(self, name, tuple(given))
+
 
 def to_json(filter: RunFilter) -> dict[str, object]:
     """

@@ -226,7 +226,8 @@ class FlowBuilder:
 
         Raises:
             WorkflowNotFound: There is no such workflow.
-            WorkflowInUse: It has runs that have not ended; nothing was deleted.
+            WorkflowInUse: Runs of it, or of which it is a child, have not ended;
+                nothing was deleted.
         """
         session = self._engine.session
         stored = str(read_text("name", name))

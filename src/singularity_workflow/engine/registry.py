@@ -11,7 +11,9 @@ from typing import Any, Literal, Protocol
 
 from singularity_workflow.errors import DefinitionError, WorkflowNotFound
 from singularity_workflow.model.compiled import CompiledWorkflow
+from singularity_workflow.model.issues import Issue, raise_issues
 from singularity_workflow.model.names import did_you_mean
+from singularity_workflow.model.signature import read_signature
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.worker.catalog import Catalog
 
@@ -127,8 +129,7 @@ class Registry:
             await self._register_relatives(workflow, force=force)
             registered = await self._add(workflow.compile(self._resources), force=force)
             self._workflows[workflow.name] = workflow
-            again = replace(registered.registration, outcome="verified")
-            self._known[workflow.name] = replace(registered, registration=again)
+            self._known[workflow.name] = _verified(registered)
         return registered
 
     def compile(self, workflow: Workflow) -> CompiledWorkflow:
@@ -192,12 +193,18 @@ class Registry:
             if child is not workflow:
                 compiled = child.compile(self._resources)
                 self._workflows[child.name] = child
-                self._known[child.name] = await self._add(compiled, force=force)
+                registered = await self._add(compiled, force=force)
+                self._known[child.name] = _verified(registered)
 
     async def _add(self, compiled: CompiledWorkflow, *, force: bool) -> Registered:
-        data = await self._store.register_workflow(
-            compiled.definition.to_json(), force=force
-        )
+        try:
+            data = await self._store.register_workflow(
+                compiled.definition.to_json(), force=force
+            )
+        except DefinitionError as error:
+            issues = [_located(issue, compiled) for issue in error.issues]
+            raise_issues(compiled.name, issues)
+            raise
         self._catalog.add(data["workflow_id"], compiled)
         return Registered(
             workflow_id=data["workflow_id"],
@@ -250,6 +257,25 @@ class Registry:
                 hint=did_you_mean(name, self._workflows)
                 or "Register it first: engine.register(workflow).",
             ) from None
+
+
+def _verified(registered: Registered) -> Registered:
+    """Return what is said of a version that is asked for once more."""
+    again = replace(registered.registration, outcome="verified")
+    return replace(registered, registration=again)
+
+
+def _located(issue: Issue, compiled: CompiledWorkflow) -> Issue:
+    """Return what the server has found wrong, with the step that it is about."""
+    parts = issue.pointer.split("/")
+    if len(parts) < 3 or parts[1] != "steps" or not parts[2].isdigit():
+        return issue
+    step = compiled.steps[int(parts[2])]
+    return replace(
+        issue,
+        message=f"step {step.name!r}: {issue.message}",
+        location=read_signature(step.original).location,
+    )
 
 
 def _twins(one: Workflow, other: Workflow) -> DefinitionError:

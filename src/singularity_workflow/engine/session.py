@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
+logger = logging.getLogger(__name__)
+
 _CANCELLED_AT_ONCE = 100
+_FIRST_PAUSE = 0.001
 _LEVELS_AT_ONCE = 3
 """Of children of children; what is deeper is left to the workers' timers."""
 _LONGEST_HOLD = 0.2
@@ -57,11 +61,11 @@ class Session:
         self._settings = settings
         self.store: Store = database.store
         self.catalog = Catalog(self.store, self._settings.resources)
-        self.waiters = Waiters(self.store)
+        self.hub = Hub(self.store)
+        self.waiters = Waiters(self.store, lambda: self.hub.is_listening)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
         self.binder = Binder(self.store, self.registry)
         self.notifier = Notifier(self.store)
-        self.hub = Hub(self.store)
         self.hub.subscribe(
             on_ended=self._on_ended_elsewhere, on_gap=self.waiters.ask_for_all
         )
@@ -152,12 +156,20 @@ class Session:
             assert self._worker is not None
             owner = self._worker.worker_id
             self.waiters.track([str(new_id)])
-        reply = await self.store.copy_run(
-            run_id, new_id, from_step=from_step, owner=owner, notify=owner is None
-        )
+        try:
+            workflow_id, reply = await self.store.copy_run(
+                run_id, new_id, from_step=from_step, owner=owner, notify=owner is None
+            )
+        except SingularityError:
+            self.waiters.disown([str(new_id)])
+            raise
         if owner is None or self._worker is None:
             self._on_started_elsewhere(reply, are_workers_told=True)
             return False
+        held = self.catalog.get(workflow_id)
+        if held is not None:
+            # the code that the run needs stays here for as long as it lives
+            self.waiters.track([str(new_id)], [held])
         self._worker.dispatcher.absorb(reply)
         return True
 
@@ -165,18 +177,25 @@ class Session:
         """Delete runs that have ended, in parts; return those that are gone."""
         deleted: list[UUID] = []
         left = list(run_ids)
+        pause = _FIRST_PAUSE
         while left:
             gone, has_more = await self.store.delete_runs(left)
             deleted += gone
             left = [one for one in left if one not in gone] if has_more else []
+            pause = _FIRST_PAUSE if gone else min(1.0, pause * 2)
             if has_more and not gone:
-                await asyncio.sleep(0)
+                await asyncio.sleep(pause)  # somebody may hold them
         return deleted
 
     async def _follow_up(self) -> None:
         """Let children and compensations follow now what was done to their runs."""
         for _ in range(_LEVELS_AT_ONCE):
-            fired = await self.store.fire_timers(None)
+            try:
+                fired = await self.store.fire_timers(None)
+            except SingularityError as error:
+                # what was asked for has taken effect, and the timers are still there
+                logger.info("left to the workers' timers: %s", error.message)
+                return
             for worker in self._workers:
                 if fired.announced is not None:
                     worker.dispatcher.announce(fired.announced)

@@ -18,7 +18,7 @@ from singularity_workflow.model.entries import StepEntry, resolve_entries
 from singularity_workflow.model.input_codec import InputCodec
 from singularity_workflow.model.input_types import build_input_codec, find_input_types
 from singularity_workflow.model.issues import Issue, raise_issues
-from singularity_workflow.model.names import name_issue
+from singularity_workflow.model.names import MAX_NAME_LENGTH
 from singularity_workflow.model.options import WorkflowOptions
 from singularity_workflow.model.validation import validate
 
@@ -54,8 +54,7 @@ def build_definition(
     compensation = None
     if any(entry.compensate for entry in entries):
         compensation = name + COMPENSATION_SUFFIX
-        bad_name = name_issue(compensation, "workflow", "/name")
-        raise_issues(name, [bad_name] if bad_name else [])
+        raise_issues(name, _compensation_issues(compensation))
     definition = definition.normalized()
     signatures = {entry.name: entry.signature for entry in entries}
     types = find_input_types(definition, signatures, declared)
@@ -65,6 +64,23 @@ def build_definition(
         definition, input_schema=codec.schema() or None, compensation=compensation
     )
     return definition, codec
+
+
+def _compensation_issues(name: str) -> list[Issue]:
+    """Return what is wrong with the name that the compensation would have."""
+    if len(name) <= MAX_NAME_LENGTH:
+        return []
+    longest = MAX_NAME_LENGTH - len(COMPENSATION_SUFFIX)
+    return [
+        Issue(
+            code="bad_name",
+            pointer="/name",
+            message=f"the name has {len(name) - len(COMPENSATION_SUFFIX)} characters; "
+            f"with compensate at most {longest} are possible",
+            hint=f"The workflow that undoes it is called as it, with "
+            f"{COMPENSATION_SUFFIX!r} at the end.",
+        )
+    ]
 
 
 def _locate(issue: Issue, entries: Sequence[StepEntry]) -> Issue:

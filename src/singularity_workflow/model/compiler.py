@@ -121,7 +121,7 @@ class _StepCompiler:
         """Return the step, or everything that is wrong with its function."""
         found = IssueCollector(json_pointer("steps", number), signature.location)
         binding = found.catch(
-            lambda: self._bind(number, step, function, signature, step.kind),
+            lambda: self._bind(number, step, function, signature),
             "bad_parameter",
         )
         output = found.catch(
@@ -163,12 +163,11 @@ class _StepCompiler:
         step: StepDefinition,
         function: StepFunction,
         signature: Signature,
-        kind: StepKind,
     ) -> Binding:
         return compile_binding(
             function,
             step=step.name,
-            kind=kind,
+            kind=step.kind,
             # an undoing sees what it undoes, not what was undone before it
             depends_on=(step.name, UNDONE)
             if step.kind is StepKind.UNDO
@@ -198,7 +197,7 @@ class _StepCompiler:
             return None
         inner = IssueCollector(json_pointer("steps", number), signature.location)
         binding = inner.catch(
-            lambda: self._bind(number, step, function, signature, StepKind.SINGLE),
+            lambda: self._bind(number, step, function, signature),
             "bad_predicate",
         )
         found.add(*inner.issues)

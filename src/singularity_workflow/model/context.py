@@ -101,7 +101,8 @@ class Context:
         """
         if self._transaction is None:
             raise ConfigurationError(
-                "there is no transaction here: the step runs in another process",
+                "there is no transaction here: the step runs in another process, or "
+                "starts a child run, or this is its predicate",
                 hint="Leave out `executor`, so that it runs in the worker's own.",
             )
         return self._transaction

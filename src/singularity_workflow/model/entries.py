@@ -49,6 +49,7 @@ class StepEntry:
         initial_tasks: Number of a map's tasks.
         child: The workflow, or its name, of which each task is a child run.
         compensate: What undoes a task of the step.
+        undo_signature: What that takes.
         options: Its options.
     """
 
@@ -63,6 +64,7 @@ class StepEntry:
     initial_tasks: int | None = None
     child: Any = None
     compensate: StepFunction | None = None
+    undo_signature: Signature | None = None
     options: StepOptions
 
     @property

@@ -13,7 +13,10 @@ from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.adapters import Adapters
 from singularity_workflow.model.building import build_definition
 from singularity_workflow.model.children import child_step, default_input
-from singularity_workflow.model.compensation import compensation_of
+from singularity_workflow.model.compensation import (
+    COMPENSATION_SUFFIX,
+    compensation_of,
+)
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.compiler import compile_definition
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
@@ -70,7 +73,7 @@ class Workflow:
 
     def __init__(self, name: str, *, input: Any = None, **options: object) -> None:
         read, issues = WorkflowOptions.read(options)
-        bad_name = name_issue(name, "workflow", "/name")
+        bad_name = name_issue(name, "workflow", "/name") or _reserved_issue(name)
         raise_issues(name, [bad_name, *issues] if bad_name else issues)
         self.name = name
         self.options = read
@@ -294,9 +297,11 @@ class Workflow:
             DefinitionError: If a name or an option is not possible.
         """
         kind, given = child_step(depends_on, over, initial_tasks)
-        label = workflow if isinstance(workflow, str) else workflow.name
+        if not isinstance(workflow, (Workflow, str)):
+            pointer = json_pointer("steps", len(self._entries), "workflow")
+            raise_issues(self.name, [_no_child(workflow, pointer)])
         rest = {**options, **given}
-        step = name or label
+        step = name or (workflow if isinstance(workflow, str) else workflow.name)
         self._add(
             kind, default_input(kind), name=step, has_edges_by_name=False,
             options=rest, child=workflow,
@@ -304,7 +309,7 @@ class Workflow:
 
         def decorate(function: _F) -> _F:
             names = local_names(function)
-            del self._entries[step]
+            self._entries.pop(step, None)
             self._add(
                 kind, function, name=name, names=names, options=rest, child=workflow
             )
@@ -339,7 +344,11 @@ class Workflow:
             definition,
             functions,
             resources=resources,
-            signatures={name: read_signature(one) for name, one in functions.items()},
+            signatures={
+                name: entry.undo_signature
+                for name, entry in self._entries.items()
+                if entry.undo_signature is not None
+            },
             adapters=self._adapters,
             input_codec=self._build()[1],
         )
@@ -483,15 +492,13 @@ class Workflow:
             initial_tasks = rest.pop("initial_tasks", None)
             found.add(initial_tasks_issue(step, initial_tasks, pointer))
         compensate: Any = rest.pop("compensate", None)
-        if compensate is not None and not callable(compensate):
-            found.add(
-                Issue(
-                    code="bad_option",
-                    pointer=f"{pointer}/options/compensate",
-                    message=f"compensate of step {step!r} must be a function, "
-                    f"got {compensate!r}",
-                )
+        undo_signature = None
+        if callable(compensate):
+            undo_signature = found.catch(
+                lambda: read_signature(compensate, names), "bad_compensate"
             )
+        elif compensate is not None:
+            found.add(_no_compensation(step, compensate, pointer))
         found.add(_child_issue(child, pointer))
         read, issues = StepOptions.read(rest, pointer=f"{pointer}/options")
         for one in issues:
@@ -511,6 +518,7 @@ class Workflow:
             initial_tasks=initial_tasks,
             child=child,
             compensate=compensate,
+            undo_signature=undo_signature,
             options=read,
         )
 
@@ -530,6 +538,18 @@ class Workflow:
         return found
 
 
+def _reserved_issue(name: str) -> Issue | None:
+    if not name.lower().endswith(COMPENSATION_SUFFIX):
+        return None
+    return Issue(
+        code="bad_name",
+        pointer="/name",
+        message=f"the workflow name {name!r} is that of a compensation",
+        hint="The library makes such workflows itself, of steps with compensate=...; "
+        "use another name.",
+    )
+
+
 def _references(
     found: IssueCollector, step: object, option: str, options: dict[str, object]
 ) -> tuple[Reference, ...]:
@@ -539,10 +559,28 @@ def _references(
     return found.catch(lambda: read_references(value, what), "bad_dependency") or ()
 
 
+def _no_child(child: object, pointer: str) -> Issue:
+    return Issue(
+        code="bad_child",
+        pointer=pointer,
+        message=f"a child must be a Workflow or the name of one, got {child!r}",
+        hint="Write Workflow.from_object(...) for a class or module with steps.",
+    )
+
+
 def _child_issue(child: object, pointer: str) -> Issue | None:
     if child is None or isinstance(child, Workflow):
         return None
     return name_issue(child, "workflow", f"{pointer}/workflow")
+
+
+def _no_compensation(step: object, value: object, pointer: str) -> Issue:
+    return Issue(
+        code="bad_option",
+        pointer=f"{pointer}/options/compensate",
+        message=f"compensate of step {step!r} must be a function, got {value!r}",
+        hint="Give the function that undoes one task of the step.",
+    )
 
 
 def _read_over(

@@ -279,8 +279,14 @@ def translated_errors() -> Iterator[None]:
     except psycopg.Error as error:
         message = error.diag.message_primary or str(error).strip()
         known = error_for_sqlstate(error.sqlstate, message, error.diag.message_hint)
-        if isinstance(known, DefinitionError) and error.diag.message_detail:
-            known.issues = (_to_issue(known, error.diag.message_detail),)
+        if isinstance(known, DefinitionError):
+            issue = Issue(
+                code="refused",
+                pointer=error.diag.message_detail or "",
+                message=known.message,
+                hint=known.hint,
+            )
+            known = DefinitionError(known.message, hint=known.hint, issues=[issue])
         if known is not None:
             raise known from error
         if error.sqlstate in _MISSING:
@@ -300,9 +306,3 @@ def translated_errors() -> Iterator[None]:
                 "singularity-workflow db status",
             ) from error
         raise
-
-
-def _to_issue(error: DefinitionError, pointer: str) -> Issue:
-    return Issue(
-        code="refused", pointer=pointer, message=error.message, hint=error.hint
-    )

@@ -127,34 +127,45 @@ async def migrate(connection: psycopg.AsyncConnection[Any]) -> tuple[str, ...]:
             async with connection.transaction():
                 await ensure_pgmq(connection)
                 await connection.execute(sql_files.query("schema/create_ledger"))
-            done = [
-                migration.name
-                for migration in sql_files.migrations()
-                if await _apply_migration(connection, migration, applied)
-            ]
-            return (*done, *await _apply_functions(connection, applied))
+            return await _apply(connection, applied)
+
+
+async def _apply(
+    connection: psycopg.AsyncConnection[Any],
+    applied: dict[tuple[str, str], _Applied],
+) -> tuple[str, ...]:
+    """
+    Apply what is missing: all of it at once, but for migrations that cannot be.
+
+    A migration may drop functions that change their signature. If its commit came
+    before that of the new ones, the workers of the old library could report nothing
+    meanwhile.
+    """
+    pending = [
+        migration
+        for migration in sql_files.migrations()
+        if (earlier := applied.get(("migration", migration.name))) is None
+        or not earlier.is_complete
+    ]
+    done: list[str] = []
+    while True:
+        async with connection.transaction():
+            while pending and not pending[0].is_online:
+                done.append(await _apply_migration(connection, pending.pop(0)))
+            if not pending:
+                return (*done, *await _apply_functions(connection, applied))
+        # its statements commit one by one, so the ledger says "begun" before
+        done.append(await _apply_migration(connection, pending.pop(0)))
 
 
 async def _apply_migration(
-    connection: psycopg.AsyncConnection[Any],
-    migration: sql_files.Migration,
-    applied: dict[tuple[str, str], _Applied],
-) -> bool:
-    earlier = applied.get(("migration", migration.name))
-    if earlier is not None and earlier.is_complete:
-        return False
+    connection: psycopg.AsyncConnection[Any], migration: sql_files.Migration
+) -> str:
     logger.info("applying migration %s", migration.name)
-    if migration.is_online:
-        # its statements commit one by one, so the ledger must say "begun" before
-        await _begin(connection, "migration", migration)
-        await connection.execute(migration.text)
-        await _end(connection, "migration", migration.name)
-    else:
-        async with connection.transaction():
-            await _begin(connection, "migration", migration)
-            await connection.execute(migration.text)
-            await _end(connection, "migration", migration.name)
-    return True
+    await _begin(connection, "migration", migration)
+    await connection.execute(migration.text)
+    await _end(connection, "migration", migration.name)
+    return migration.name
 
 
 async def _apply_functions(
@@ -169,12 +180,11 @@ async def _apply_functions(
     ]
     if not changed:
         return []
-    async with connection.transaction():
-        await connection.execute(sql_files.query("schema/allow_forward_references"))
-        for function in changed:
-            await connection.execute(function.text)
-            await _begin(connection, "function", function)
-            await _end(connection, "function", function.name)
+    await connection.execute(sql_files.query("schema/allow_forward_references"))
+    for function in changed:
+        await connection.execute(function.text)
+        await _begin(connection, "function", function)
+        await _end(connection, "function", function.name)
     return [f"function {f.name}" for f in changed]
 
 

@@ -244,18 +244,22 @@ class Store:
         from_step: str | None,
         owner: UUID | None,
         notify: bool,
-    ) -> Reply:
-        """Make a new run that reuses what another one has done; see `copy_run.sql`."""
-        return parse_reply(
-            await self._pooled(
-                "runs/copy_run",
-                run_id=run_id,
-                new_id=new_id,
-                from_step=from_step,
-                owner=owner,
-                notify=notify,
-            )
+    ) -> tuple[int, Reply]:
+        """
+        Make a new run that reuses what another one has done; see `copy_run.sql`.
+
+        Returns:
+            The version of its workflow, and what came of it.
+        """
+        data = await self._pooled(
+            "runs/copy_run",
+            run_id=run_id,
+            new_id=new_id,
+            from_step=from_step,
+            owner=owner,
+            notify=notify,
         )
+        return data["workflow_id"], parse_reply(data)
 
     async def delete_runs(
         self, run_ids: Collection[UUID], limit: int = 500

@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 from singularity_workflow.errors import DefinitionError
-from singularity_workflow.model.children import default_input
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.compiler import compile_definition
-from singularity_workflow.model.definition import Definition
+from singularity_workflow.model.conditions import Condition, Predicate
+from singularity_workflow.model.definition import Definition, StepDefinition
 from singularity_workflow.model.parsing import definition_from_json
 from singularity_workflow.model.signature import StepFunction
 
@@ -147,35 +148,89 @@ class Catalog:
         name = definition.name
         newest = self._newest_lent.get(name) or self._newest.get(name)
         functions: dict[str, StepFunction] = {
-            # what starts a child needs no code of the application
-            step.name: default_input(step.kind) if step.workflow else unserved
-            for step in definition.steps
+            step.name: unserved for step in definition.steps
         }
         if newest is not None:
             for step in newest.steps:
                 if step.name in functions:
                     functions[step.name] = step.original
+        definition, misfits = _with_predicates(definition, newest)
         while True:
+            for name in misfits:
+                functions[name] = unserved
+            # a predicate whose step has no code is never asked
+            definition = _without_predicates(definition, misfits)
             try:
                 return compile_definition(
                     definition, functions, resources=self._resources
                 )
             except DefinitionError as error:
-                self._leave_out(definition, functions, error)
+                misfits = _misfits(definition, error)
 
-    def _leave_out(
-        self,
-        definition: Definition,
-        functions: dict[str, StepFunction],
-        error: DefinitionError,
-    ) -> None:
-        """Give up the steps whose newest code does not fit the old version."""
-        logger.warning(
-            "the code here does not fit an older version of workflow %r: %s",
-            definition.name,
-            error.message,
+
+def _misfits(definition: Definition, error: DefinitionError) -> set[str]:
+    """Return the steps whose newest code does not fit the old version."""
+    logger.warning(
+        "the code here does not fit an older version of workflow %r: %s",
+        definition.name,
+        error.message,
+    )
+    numbers = {issue.pointer.split("/")[2] for issue in error.issues}
+    return {
+        step.name
+        for number, step in enumerate(definition.steps)
+        if str(number) in numbers or not numbers
+    }
+
+
+def _with_predicates(
+    definition: Definition, newest: CompiledWorkflow | None
+) -> tuple[Definition, set[str]]:
+    """Return it with the predicates that are here; and the steps that lack theirs."""
+    known = {
+        condition.name: condition
+        for step in (() if newest is None else newest.definition.steps)
+        for condition in (step.options.when, step.options.when_not)
+        if isinstance(condition, Predicate)
+    }
+    missing: set[str] = set()
+
+    def find(step: StepDefinition, condition: Condition | None) -> Condition | None:
+        if not isinstance(condition, Predicate):
+            return condition
+        if condition.name not in known:
+            missing.add(step.name)
+        return known.get(condition.name)
+
+    steps = [
+        replace(
+            step,
+            options=replace(
+                step.options,
+                when=find(step, step.options.when),
+                when_not=find(step, step.options.when_not),
+            ),
         )
-        misfits = {issue.pointer.split("/")[2] for issue in error.issues}
-        for number, step in enumerate(definition.steps):
-            if str(number) in misfits or not misfits:
-                functions[step.name] = unserved
+        for step in definition.steps
+    ]
+    return replace(definition, steps=tuple(steps)), missing
+
+
+def _without_predicates(definition: Definition, names: Collection[str]) -> Definition:
+    def strip(condition: Condition | None) -> Condition | None:
+        return None if isinstance(condition, Predicate) else condition
+
+    steps = [
+        replace(
+            step,
+            options=replace(
+                step.options,
+                when=strip(step.options.when),
+                when_not=strip(step.options.when_not),
+            ),
+        )
+        if step.name in names
+        else step
+        for step in definition.steps
+    ]
+    return replace(definition, steps=tuple(steps))

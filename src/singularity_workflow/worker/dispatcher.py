@@ -19,14 +19,13 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from singularity_workflow.errors import ConnectionFailed
-from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import EndedRun, Reply, TaskRef
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.jobs import Jobs
 from singularity_workflow.worker.memory import MapKey, RunMemory
 from singularity_workflow.worker.outcome import Outcome, encode_batch
 from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
-from singularity_workflow.worker.reporting import Outbox
+from singularity_workflow.worker.reporting import REJECTIONS, Outbox, reject
 from singularity_workflow.worker.routing import ForeignTasks, WorkflowRouter
 from singularity_workflow.worker.runner import Runner
 from singularity_workflow.worker.waiters import Waiters
@@ -399,7 +398,7 @@ class Dispatcher:
                 lost=self.jobs.lost.is_free,
                 lane=lane,
             )
-        except BatchRejected as error:
+        except REJECTIONS as error:
             if does_claim:
                 self._queue.break_claim()
             await self._isolate(lane, batch, maps, error)
@@ -452,9 +451,9 @@ class Dispatcher:
         lane: int,
         batch: list[Outcome],
         maps: Sequence[MapKey],
-        error: BatchRejected,
+        error: Exception,
     ) -> None:
-        """Find the outcome that the server cannot store, and fail its task for good."""
+        """Find the outcome that the server refuses, and fail its task for good."""
         if len(batch) > 1:
             middle = len(batch) // 2
             try:
@@ -464,14 +463,7 @@ class Dispatcher:
                 raise
             await self._report(lane, batch[middle:], maps)
             return
-        outcome = batch[0]
-        outcome.kind = "failed"
-        outcome.output = None
-        outcome.is_final = True
-        outcome.error = {
-            "type": "singularity_workflow.errors.InvalidOutput",
-            "message": f"PostgreSQL cannot store the output: {error}",
-        }
+        reject(batch[0], error)
         self._outbox.put_back(batch)
 
     # tasks

@@ -31,6 +31,8 @@ _SWEEP_FOR: Final = 12.0
 """Seconds: longer than a task must be unknown before it counts as handed to nobody."""
 
 _LONGEST_PAUSE_WHEN_AWAY: Final = 1.0
+_LONGEST_PAUSE_WHEN_DEAF: Final = 0.7
+"""Seconds: without notifications only the beats tell that a run was cancelled."""
 
 SHARE_OF_WALKS: Final = 0.02
 """
@@ -53,7 +55,7 @@ class PulseStore(Protocol):
 
 class Heartbeat:
     """
-    A thread that beats three times per lease.
+    A thread that beats three times per lease, and more often if nothing else tells us.
 
     Args:
         make_store: Called in the thread: where the lease lives.
@@ -62,6 +64,7 @@ class Heartbeat:
         known_tasks: Called in the thread: the attempts that are here.
         on_beat: Called in the thread, with what each beat learned.
         watchdog: Looks after the worker's loop, from this thread.
+        is_told: Called in the thread: whether notifications arrive.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Heartbeat:
         known_tasks: Callable[[], Collection[TaskRef]],
         on_beat: Callable[[Beat], None],
         watchdog: LoopWatchdog,
+        is_told: Callable[[], bool],
     ) -> None:
         self.worker_id = worker_id
         self._make_store = make_store
@@ -80,6 +84,7 @@ class Heartbeat:
         self._known_tasks = known_tasks
         self._on_beat = on_beat
         self._watchdog = watchdog
+        self._is_told = is_told
         self._sweep_until = 0.0
         self._no_sweep_before = 0.0
         self._is_away = False
@@ -130,12 +135,22 @@ class Heartbeat:
         beats = 0
         pause = self._interval
         try:
-            while not await self._stopped_within(pause):
+            while not await self._stopped_before_beat(pause):
                 beats += 1
                 pause = await self._beat(store, beats)
         finally:
             watching.cancel()
             await store.close()
+
+    async def _stopped_before_beat(self, seconds: float) -> bool:
+        """Wait until it is time to beat, and return whether we were stopped."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if await self._stopped_within(min(left, _LONGEST_PAUSE_WHEN_DEAF)):
+                return True
+            if not self._is_told():
+                return False
+        return self._stop.is_set()
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

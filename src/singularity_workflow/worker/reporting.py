@@ -13,16 +13,39 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from singularity_workflow.errors import (
+    InvalidInput,
+    SingularityError,
+    WorkflowNotFound,
+)
+from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import Reply
-from singularity_workflow.worker.outcome import Outcome
+from singularity_workflow.worker.outcome import Outcome, describe_error
 
-__all__ = ["Outbox"]
+__all__ = ["REJECTIONS", "Outbox", "reject"]
 
 logger = logging.getLogger(__name__)
+
+REJECTIONS: Final = (BatchRejected, InvalidInput, WorkflowNotFound)
+"""Of something in a batch: an output, or the child run that a task asks for."""
 
 _LARGEST_BATCH: Final = 500
 _SMALLEST_TO_SPLIT: Final = 32
 _DEFERRALS_BEFORE_WAITING: Final = 3
+
+
+def reject(outcome: Outcome, error: Exception) -> None:
+    """Let a task fail for good, whose outcome the server refuses."""
+    outcome.kind = "failed"
+    outcome.output = None
+    outcome.is_final = True
+    if isinstance(error, SingularityError):
+        outcome.error = describe_error(error)
+    else:
+        outcome.error = {
+            "type": "singularity_workflow.errors.InvalidOutput",
+            "message": f"PostgreSQL cannot store the output: {error}",
+        }
 
 
 class Outbox:
@@ -103,11 +126,16 @@ class Outbox:
 
         What ends of that run meanwhile goes with the next call of this one.
         """
-        outcomes = self.contended[run_id]
+        outcomes, size = self.contended[run_id], _LARGEST_BATCH
         while outcomes:
-            batch = outcomes[:_LARGEST_BATCH]
+            batch = outcomes[:size]
             try:
                 reply = await self._report_alone(batch)
+            except REJECTIONS as error:
+                size = max(1, len(batch) // 2)
+                if len(batch) == 1:
+                    reject(batch[0], error)
+                continue
             except Exception as error:
                 logger.warning("reporting run %s apart failed: %s", run_id, error)
                 break

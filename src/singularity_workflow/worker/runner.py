@@ -42,7 +42,8 @@ __all__ = ["Job", "Runner"]
 
 logger = logging.getLogger(__name__)
 
-_Output: TypeAlias = bytes | Reply | BaseException
+_Output: TypeAlias = bytes | Reply | BaseException | None
+"""None: the predicates of the step did not let it run."""
 
 _GRACE_AFTER_CANCEL: Final = 1.0
 """Seconds that a cancelled coroutine has to end before it is abandoned."""
@@ -65,6 +66,7 @@ class Job:
         "has_begun",
         "inputs",
         "is_gone",
+        "is_let_in",
         "is_overdue",
         "ref",
         "remote",
@@ -82,6 +84,8 @@ class Job:
         self.task: asyncio.Task[None] | None = None
         self.has_begun = False
         self.is_gone = False
+        # whether the predicates of the step have been asked, and hold
+        self.is_let_in = False
         self.is_overdue = False
         # what an executor by name was given
         self.remote: Future[Any] | None = None
@@ -142,16 +146,7 @@ class Runner:
         """
         timeout = job.step.timeout
         child = job.step.definition.workflow
-        if (
-            job.step.binding.takes_context
-            and job.step.options.executor is None
-            and child is None
-        ):
-            job.block = TransactionBlock(self._dsn)
-            job.context.offer_transaction(job.block)
         try:
-            if job.step.has_predicates and not await self._is_met(job):
-                return Outcome(task=job.ref, kind="unmet")
             if timeout is not None:
                 output = await self._run_in_time(job, timeout.total_seconds())
             else:
@@ -180,13 +175,16 @@ class Runner:
                 job.inputs, job.context, self._resources
             )
             call = functools.partial(predicate.function, **arguments)
+            answer: bool | BaseException
             if predicate.is_async:
-                answer = await call()  # type: ignore[misc]
+                answer = bool(await call())  # type: ignore[misc]
             else:
                 context = contextvars.copy_context()
-                future = self._threads.submit(context.run, call)
+                future = self._threads.submit(context.run, _judge, call)
                 answer = await asyncio.wrap_future(future)
-            if bool(answer) is not wanted:
+                if isinstance(answer, BaseException):
+                    raise answer
+            if answer is not wanted:
                 return False
         return True
 
@@ -194,11 +192,14 @@ class Runner:
         """Ask for the child run that the task stands for; its end is the task's."""
         found = self._children(name)
         request: dict[str, object] = {"run": str(self._ids.new_id())}
+        # a timeout that the workflow gives to all of its steps is none of a whole run
+        limits = [job.step.definition.options.timeout]
         try:
             if found is None:
                 request |= {"workflow": name, "input": orjson.Fragment(value)}
             else:
                 workflow_id, workflow = found
+                limits.append(workflow.definition.options.deadline)
                 data = workflow.input.encode(decode_json(value))
                 request |= {
                     "workflow_id": workflow_id,
@@ -206,14 +207,37 @@ class Runner:
                 }
         except InvalidInput as error:
             return _failed(job, error)
+        if job.step.definition.options.timeout is not None:
+            limit = min(one for one in limits if one is not None)
+            request["timeout"] = limit.total_seconds()
         return Outcome(task=job.ref, kind="called", output=orjson.dumps(request))
 
     def _run_body(self, job: Job) -> Coroutine[Any, Any, _Output]:
+        if job.step.has_predicates and not job.is_let_in:
+            return self._run_if_met(job)
+        self._offer_transaction(job)
         if job.step.options.executor is not None:
             return self._run_elsewhere(job, job.step.options.executor)
         if job.step.is_async:
             return self._run_here(job)
         return self._run_in_thread(job)
+
+    def _offer_transaction(self, job: Job) -> None:
+        """Let the body open a transaction; its predicates must not."""
+        step = job.step
+        if (
+            step.binding.takes_context
+            and step.options.executor is None
+            and step.definition.workflow is None
+        ):
+            job.block = TransactionBlock(self._dsn)
+            job.context.offer_transaction(job.block)
+
+    async def _run_if_met(self, job: Job) -> _Output:
+        if not await self._is_met(job):
+            return None
+        job.is_let_in = True
+        return await self._run_body(job)
 
     async def _run_elsewhere(self, job: Job, executor: str) -> bytes:
         step = job.step
@@ -302,6 +326,20 @@ class Runner:
         )
 
 
+def _judge(call: Callable[[], object]) -> bool | BaseException:
+    """Ask a predicate in its thread; see `Runner._call` for why errors are returned."""
+    try:
+        answer = call()
+        if isinstance(answer, Coroutine):
+            answer.close()  # which is always true, whatever it would return
+            return TypeError(
+                "the predicate returned a coroutine: make it a coroutine function"
+            )
+        return bool(answer)
+    except BaseException as error:
+        return error
+
+
 def _run_coroutine(function: StepFunction, **arguments: object) -> object:
     """Run a coroutine step where there is no event loop."""
     coroutine: Any = function(**arguments)
@@ -329,6 +367,8 @@ def _ended(job: Job, output: _Output) -> Outcome:
         return Outcome(task=job.ref, kind="completed", output=output)
     if isinstance(output, Reply):
         return Outcome(task=job.ref, kind="recorded", reply=output)
+    if output is None:
+        return Outcome(task=job.ref, kind="unmet")
     return _failed(job, output)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE: Final = 0.02
 _LAST_PAUSE: Final = 2.0
 _PAUSE_BETWEEN_LOOKS_AT_ALL: Final = 10.0
+_PAUSE_BETWEEN_LOOKS_WHEN_DEAF: Final = 1.0
 _MOST_RUNS_IN_ONE_QUESTION: Final = 1_000
 _MOST_REMEMBERED = 10_000
 
@@ -48,10 +49,14 @@ class Waiters:
 
     Args:
         store: Where ends can be asked for.
+        is_told: Whether notifications arrive of what others do.
     """
 
-    def __init__(self, store: ResultStore) -> None:
+    def __init__(
+        self, store: ResultStore, is_told: Callable[[], bool] = lambda: True
+    ) -> None:
         self._store = store
+        self._is_told = is_told
         self._futures: dict[str, list[asyncio.Future[EndedRun]]] = {}
         # True: ask until the end is there; False: ask once, then we will be told
         self._questions: dict[str, bool] = {}
@@ -240,7 +245,12 @@ class Waiters:
                 pause = min(pause * 1.5, _LAST_PAUSE)
             self._must_ask.clear()
             now = asyncio.get_running_loop().time()
-            if now - last_look_at_all > _PAUSE_BETWEEN_LOOKS_AT_ALL:
+            patience = (
+                _PAUSE_BETWEEN_LOOKS_AT_ALL
+                if self._is_told()
+                else _PAUSE_BETWEEN_LOOKS_WHEN_DEAF
+            )
+            if now - last_look_at_all > patience:
                 last_look_at_all = now
                 self.ask_for_all()
             await self._ask_all_questions()

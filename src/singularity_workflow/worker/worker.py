@@ -83,6 +83,7 @@ class TaskWorker:
         self._notifier = notifier
         self._on_adopted = on_adopted
         self._on_drain = on_drain
+        self._is_told = is_told
         self._is_draining = False
         self._catalog = catalog
         self._concurrency = concurrency
@@ -129,6 +130,7 @@ class TaskWorker:
             ),
         )
         self.adopter = Duty("adoption", self._adopt, ADOPTION_PAUSE, SHARE_OF_WALKS)
+        self._adopting = asyncio.Lock()
         self._heartbeat: Heartbeat | None = None
         self._waiters = waiters
 
@@ -158,6 +160,7 @@ class TaskWorker:
             known_tasks=self.dispatcher.jobs.known_tasks,
             on_beat=lambda beat: _call_soon(loop, self._on_beat, beat),
             watchdog=LoopWatchdog(loop, self.dispatcher.jobs.name_task),
+            is_told=self._is_told,
         )
         self._heartbeat.start()
         self.dispatcher.start()
@@ -199,16 +202,19 @@ class TaskWorker:
             versions: The versions whose runs are meant.
         """
         owner = self.worker_id if self._queues is None else None
-        adoption = await self._store.adopt_runs(owner, versions)
-        if adoption.announced is not None:
-            self.dispatcher.announce(adoption.announced)
-            self._on_announced(adoption.announced)
-        if adoption.adopted:
-            logger.info("adopted %d runs of lost owners", len(adoption.adopted))
-            adopted = [run_id for run_id, _ in adoption.adopted]
-            if owner is not None:
-                self._waiters.track(adopted)
-            self._on_adopted(adopted)
+        # two at once would pass over each other's runs, and one would say that there
+        # are none
+        async with self._adopting:
+            adoption = await self._store.adopt_runs(owner, versions)
+            if adoption.announced is not None:
+                self.dispatcher.announce(adoption.announced)
+                self._on_announced(adoption.announced)
+            if adoption.adopted:
+                logger.info("adopted %d runs of lost owners", len(adoption.adopted))
+                adopted = [run_id for run_id, _ in adoption.adopted]
+                if owner is not None:
+                    self._waiters.track(adopted)
+                self._on_adopted(adopted)
         return adoption
 
     @property

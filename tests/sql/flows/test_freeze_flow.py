@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.definitions import definition, single
+from fixtures.definitions import definition, map_step, single
 
 from sql.flows.support import Flow
 
@@ -26,6 +26,35 @@ def test_a_draft_becomes_a_version(db):
         found["workflow_id"],
     )
     assert rows == [("a", "default"), ("b", "slow")]
+
+
+def test_steps_that_were_added_are_the_version_of_the_definition(db):
+    """
+    Building and registering are two ways to the same version (C 38).
+    """
+    steps = [
+        single("a", max_attempts=2, when={"x": 1}),
+        map_step("m", "a", initial_tasks=2, on_error="skip"),
+        {**single("c", "m", "a"), "workflow": "other"},
+        map_step("z", "a", "m", over="m", on_failure="skip"),
+    ]
+    registered = db.register(definition(*steps, name="flow", max_attempts=5))
+    delete = db.call("delete_workflow", "flow")
+    while not delete["is_done"]:
+        delete = db.call("delete_workflow", "flow", 500, delete["after"])
+
+    flow = Flow(db, max_attempts=5)
+    for step in steps:
+        db.call("add_flow_step", "flow", step)
+    frozen = flow.freeze()
+
+    assert frozen["version"] == registered.version
+    before = db.row("select * from singularity_workflow.workflows")
+    flow.add("more")
+    assert flow.freeze()["version"] != registered.version
+    after = db.rows("select * from singularity_workflow.workflows")
+    assert before in after
+    assert before.options == {"max_attempts": 5}
 
 
 def test_without_a_draft_the_latest_version_is_found(db):

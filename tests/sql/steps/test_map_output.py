@@ -179,3 +179,68 @@ def test_until_the_last_task_there_is_no_output(db):
 
     assert run.step("m").output is None
     assert run.task("m", 0).output == "first"
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (
+            "collect",
+            ["X", {"error": {"type": "ValueError", "message": "boom"}}, "Z"],
+        ),
+        ("skip", ["X", "Z"]),
+    ],
+)
+def test_elements_that_failed(db, mode, expected):
+    """
+    Collected, the error stands in the element's place; skipped, it is left out.
+    """
+    run = db.start(
+        db.make_workflow(
+            map_step("m", max_attempts=1, on_error=mode), single("end", "m")
+        ),
+        ["x", "y", "z"],
+    )
+    tasks = db.claim()
+
+    db.fail(tasks[1])
+    db.complete(tasks[0], "X")
+    db.complete(tasks[2], "Z")
+
+    assert run.step("m").output == expected
+    assert run.task("m", 1).status == "failed"
+    assert run.steps["end"] == "started"
+    db.check()
+
+
+@pytest.mark.parametrize("mode", ["collect", "skip"])
+def test_all_elements_failed(db, mode):
+    """
+    The map completes all the same.
+    """
+    run = db.start(
+        db.make_workflow(map_step("m", max_attempts=1, on_error=mode)), [1, 2, 3]
+    )
+
+    for task in db.claim():
+        db.fail(task)
+
+    assert run.status == "completed"
+    assert len(run.step("m").output) == (3 if mode == "collect" else 0)
+    assert len(run.failures()) == 3
+    db.check()
+
+
+def test_a_collected_error_has_type_and_message_only(db):
+    """
+    Tracebacks stay with the task; what an error lacks is null.
+    """
+    run = db.start(
+        db.make_workflow(map_step("m", max_attempts=1, on_error="collect")), [1]
+    )
+    error = {"type": "E", "traceback": "…"}
+
+    db.report({**db.claim_one().ref, "outcome": "failed", "error": error})
+
+    assert run.step("m").output == [{"error": {"type": "E", "message": None}}]
+    db.check()

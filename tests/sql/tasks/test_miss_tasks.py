@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fixtures.definitions import map_step, single
+from fixtures.workbench import completed, failed, skipped, unmet
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 PLAIN = {"delay": 10, "backoff": 2, "max_delay": 35, "jitter": False}
@@ -239,3 +240,142 @@ def test_options_of_later_registrations_hold_for_running_tasks(db):
     db.fail(task)
 
     assert run.task("a").wait_reason == "retry"
+
+
+@pytest.mark.parametrize("mode", ["collect", "skip"])
+def test_an_element_has_its_attempts_before_it_ends_alone(db, mode):
+    """
+    Only the last failure is final; the map goes on meanwhile.
+    """
+    run = db.start(
+        db.make_workflow(map_step("m", max_attempts=2, on_error=mode)), [1, 2]
+    )
+    one, two = db.claim()
+    db.fail(one)
+    db.complete(two, 2)
+    assert run.step("m").remaining_tasks == 1
+    db.check()
+    db.advance(hours=1)
+    db.fire()
+
+    db.fail(db.claim_one())
+
+    assert run.status == "completed"
+    db.check()
+
+
+def test_all_outcomes_of_a_map_in_one_report(db):
+    """
+    Each counts once (L 149, L 150).
+    """
+    run = db.start(
+        db.make_workflow(
+            map_step("m", max_attempts=1, on_error="skip", max_concurrency=9),
+            single("end", "m"),
+        ),
+        list(range(6)),
+    )
+    tasks = db.claim()
+
+    db.report(
+        completed(tasks[0], 0),
+        failed(tasks[1]),
+        skipped(tasks[2]),
+        unmet(tasks[3]),
+        completed(tasks[4], 4),
+    )
+    assert run.step("m").window_used == 1
+    db.check()
+    db.complete(tasks[5], 5)
+
+    assert run.step("m").output == [0, 4, 5]
+    db.check()
+
+
+@pytest.mark.parametrize(
+    ("mode", "steps", "status"),
+    [
+        ("skip", {"a": "skipped", "b": "started", "c": "started"}, "started"),
+        ("skip_cascade", {"a": "skipped", "b": "skipped", "c": "started"}, "started"),
+        ("fail", {"a": "failed", "b": "created", "c": "cancelled"}, "failed"),
+    ],
+)
+def test_a_predicate_that_does_not_hold(db, mode, steps, status):
+    """
+    The worker evaluates it; what follows is as for a condition. It is a failure only if
+    the run fails by it.
+    """
+    run = db.start(
+        db.make_workflow(single("a", on_unmet=mode), single("b", "a"), single("c"))
+    )
+    task = next(t for t in db.claim() if t.step == "a")
+
+    db.report(unmet(task))
+
+    assert (run.steps, run.status) == (steps, status)
+    assert run.task("a").failures == len(run.failures()) == (mode == "fail")
+    if mode != "fail":
+        assert run.step("a").skip_reason == "condition unmet"
+    db.check()
+
+
+def test_a_diamond_is_skipped_once_by_a_failure(db):
+    """
+    The reasons say which step failed, and what depended on it (L 153).
+    """
+    run = db.start(
+        db.make_workflow(
+            single("a", max_attempts=1, on_failure="skip_cascade"),
+            single("b", "a"),
+            single("c", "a"),
+            single("d", "b", "c"),
+            single("x"),
+        )
+    )
+
+    db.fail(next(t for t in db.claim() if t.step == "a"))
+
+    assert run.row.remaining_steps == 1
+    assert [run.step(s).skip_reason for s in "abd"] == [
+        "handler failed",
+        "dependency skipped",
+        "dependency skipped",
+    ]
+    db.check()
+
+
+def test_a_paused_run_fails_and_skips_as_ever(db):
+    """
+    What follows is parked.
+    """
+    run = db.start(
+        db.make_workflow(
+            single("a", max_attempts=1, on_failure="skip"), single("b", "a")
+        )
+    )
+    task = db.claim_one()
+    db.pause(run)
+
+    db.fail(task)
+
+    assert run.steps == {"a": "skipped", "b": "started"}
+    assert run.task("b").wait_reason == "paused"
+    db.check()
+
+
+def test_a_step_that_fails_its_run_is_not_skipped_as_well(db):
+    """
+    One element fails and may be skipped, another one's predicate must hold.
+    """
+    run = db.start(
+        db.make_workflow(
+            map_step("m", max_attempts=1, on_failure="skip", on_unmet="fail")
+        ),
+        [1, 2],
+    )
+    first, second = db.claim()
+
+    db.report(failed(first), unmet(second))
+
+    assert (run.status, run.steps) == ("failed", {"m": "failed"})
+    db.check()

@@ -119,3 +119,23 @@ def test_two_single_steps_of_one_run_in_one_batch(db):
     assert [s.skip_reason for s in run.step_rows()] == ["one", "two", None]
     assert run.task_statuses("c") == ["queued"]
     db.check()
+
+
+def test_skipped_and_failed_elements_make_room_in_a_window(db):
+    """
+    The next ones are let go, and the map keeps its count.
+    """
+    run = db.start(
+        db.make_workflow(
+            map_step("m", max_concurrency=2, max_attempts=1, on_error="skip")
+        ),
+        list(range(5)),
+    )
+    one, two = db.claim()
+
+    db.skip(one)
+    db.fail(two)
+
+    assert [t.index for t in db.claim()] == [2, 3]
+    assert (run.step("m").window_used, run.step("m").remaining_tasks) == (2, 3)
+    db.check()

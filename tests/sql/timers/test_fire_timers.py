@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fixtures.definitions import map_step, single
+from fixtures.definitions import map_step, single, undo_step
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 WAIT_10 = {"delay": 10, "jitter": False}
@@ -254,3 +254,78 @@ def touched(db):
         "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables "
         "where relname = 'timers'"
     )
+
+
+@pytest.fixture
+def poison(db):
+    """A delayed run whose task nobody can queue: whoever tries gets an error."""
+    run = db.start(db.make_workflow(single("a", start_delay=5)))
+    db.execute(
+        "create function testing.poison() returns trigger language plpgsql as $$ "
+        "begin raise exception 'poison'; end $$"
+    )
+    db.execute(
+        "create trigger poison before update on singularity_workflow.tasks for each row"
+        " "
+        f"when (new.run_id = '{run.id}') execute function testing.poison()"
+    )
+    return run
+
+
+@pytest.mark.parametrize("others", [0, 1, 30])
+def test_a_timer_that_raises_an_error_stops_no_other(db, poison, others):
+    """
+    It is put off, again and again; all that are due with it are fired (S5).
+    """
+    workflow = db.make_workflow(single("b", start_delay=5))
+    runs = [db.start(workflow) for _ in range(others)]
+    db.advance(seconds=5)
+
+    reply = db.fire()
+
+    assert reply["fired"] == others + 1
+    assert {run.task("b").status for run in runs} <= {"queued"}
+    (timer,) = poison.timers("delay")
+    assert (timer.due_at - db.now()).total_seconds() == 60
+    db.check()
+    assert db.fire()["fired"] == 0
+
+
+def test_a_timer_that_was_put_off_is_fired_when_its_trouble_is_over(db, poison):
+    """
+    Nothing is lost.
+    """
+    db.advance(seconds=5)
+    db.fire()
+    db.execute("drop trigger poison on singularity_workflow.tasks")
+
+    db.advance(minutes=1)
+    db.fire()
+
+    assert poison.task("a").status == "queued"
+    db.check()
+
+
+def test_an_undoing_that_cannot_begin_stops_no_other(db):
+    """
+    Nor does a child whose parent cannot take its result.
+    """
+    db.make_workflow(undo_step("a"), name="undo", undoes="do")
+    run = db.start(
+        db.make_workflow(single("a"), single("b"), name="do", compensation="undo"),
+        tags=["t"],
+    )
+    db.complete(db.claim(1)[0])
+    db.cancel(run)
+    other = db.start(db.make_workflow(single("b", start_delay=5)))
+    db.execute(
+        "alter table singularity_workflow.runs add constraint none_of_these "
+        "check (origin_kind is null)"
+    )
+    db.advance(seconds=5)
+
+    db.fire()
+
+    assert other.task("b").status == "queued"
+    assert len(run.timers("compensate")) == 1
+    db.check()

@@ -180,3 +180,38 @@ def test_what_is_possible(db, steps):
     Every bound may be reached, and what is null is as good as absent (B 22-24).
     """
     check(db, *steps)
+
+
+@pytest.mark.parametrize("name", ["max_concurrency", "on_error"])
+def test_options_of_maps_are_refused_on_other_steps(db, name):
+    """
+    They would do nothing there.
+    """
+    value = {"max_concurrency": 2, "on_error": "skip"}[name]
+
+    with db.raises("SW400") as caught:
+        db.make_workflow(single("a", **{name: value}))
+
+    assert caught.value.diag.message_detail == f"/steps/0/options/{name}"
+
+
+@pytest.mark.parametrize("workflow", ["", "no name", 5, "x" * 129])
+def test_a_child_workflow_has_a_valid_name(db, workflow):
+    """
+    Whether it is registered shows when it is called.
+    """
+    with db.raises("SW400") as caught:
+        db.make_workflow({**single("a"), "workflow": workflow})
+
+    assert caught.value.diag.message_detail == "/steps/0/workflow"
+
+
+def test_undo_steps_are_those_of_compensations(db):
+    """
+    Any other workflow would have nothing to give them.
+    """
+    step = {**single("a"), "kind": "undo"}
+
+    with db.raises("SW400"):
+        db.make_workflow(step)
+    assert db.make_workflow(step, undoes="do").outcome == "compiled"

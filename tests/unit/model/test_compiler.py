@@ -254,18 +254,21 @@ def test_predicates_bind_parameters_as_steps_do(context):
     assert not step.when.is_async
 
 
-def test_a_predicate_of_a_map_decides_about_the_step(context):
+def test_a_predicate_of_a_map_decides_about_an_element(context):
     """
-    It is asked once for the whole map, so that there is no element yet.
+    It is asked for each of them, and gets what the step gets.
     """
     etl = Workflow("etl")
     etl.step(lambda: [1], name="fetch")
-    etl.map(lambda item: 1, name="load", over="fetch", when=lambda item: item)
+    etl.map(
+        lambda item: 1, name="load", over="fetch", when=lambda item, index, fetch: item
+    )
 
     step = etl.compile().steps[1]
-    arguments = step.when.binding.arguments(StepInputs({}, {"fetch": [1]}), context, {})
+    inputs = StepInputs({}, {"fetch": [{"a": 1}]}, {"a": 1}, 0)
+    arguments = step.when.binding.arguments(inputs, context, {})
 
-    assert arguments == {"item": {"fetch": [1]}}
+    assert arguments == {"item": {"a": 1}, "index": 0, "fetch": [{"a": 1}]}
 
 
 def test_a_predicate_that_cannot_be_bound_is_an_error_with_its_place():

@@ -41,7 +41,7 @@ def test_statuses_are_those_of_the_specification(kind, names, ended):
     assert " ".join(one for one in kind if one.is_final) == ended
 
 
-def test_a_task_waits_for_one_of_six_reasons():
+def test_a_task_waits_for_one_of_seven_reasons():
     """
     The reasons are those of the specification.
     """
@@ -52,6 +52,7 @@ def test_a_task_waits_for_one_of_six_reasons():
         "limit",
         "unserved",
         "map_window",
+        "child",
     ]
 
 

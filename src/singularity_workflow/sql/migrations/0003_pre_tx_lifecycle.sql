@@ -79,7 +79,6 @@ alter table singularity_workflow.step_states
 
 -- They return other columns now, which `create or replace` cannot change.
 drop function if exists singularity_workflow.advance_steps(singularity_workflow.step_key[], timestamptz);
-drop function if exists singularity_workflow.count_down_runs(singularity_workflow.step_key[], timestamptz);
 drop function if exists singularity_workflow.miss_tasks(singularity_workflow.task_outcome[], timestamptz);
 drop function if exists singularity_workflow.finish_tasks(singularity_workflow.task_outcome[], timestamptz);
 drop function if exists singularity_workflow.list_runs(text[], text, text[], timestamptz, uuid, integer);

@@ -22,31 +22,26 @@ declare
   v_count integer;
 begin
   delete from singularity_workflow.workflow_step_dependencies e
-  using (
-    select d.workflow_id, d.depends_on_no, d.step_no
-    from singularity_workflow.workflow_step_dependencies d
-    where d.workflow_id = any (v_versions) limit v_left) x
-  where e.workflow_id = x.workflow_id and e.depends_on_no = x.depends_on_no
-    and e.step_no = x.step_no;
+  where e.ctid = any (array(
+    select d.ctid from singularity_workflow.workflow_step_dependencies d
+    where d.workflow_id = any (v_versions) limit v_left));
   get diagnostics v_count = row_count;
   v_left := v_left - v_count;
 
   if v_left > 0 then
     delete from singularity_workflow.workflow_steps w
-    using (
-      select s.workflow_id, s.step_no from singularity_workflow.workflow_steps s
-      where s.workflow_id = any (v_versions) limit v_left) x
-    where w.workflow_id = x.workflow_id and w.step_no = x.step_no;
+    where w.ctid = any (array(
+      select s.ctid from singularity_workflow.workflow_steps s
+      where s.workflow_id = any (v_versions) limit v_left));
     get diagnostics v_count = row_count;
     v_left := v_left - v_count;
   end if;
 
   if v_left > 0 then
     delete from singularity_workflow.flow_draft_steps w
-    using (
-      select s.draft_id, s.step_no from singularity_workflow.flow_draft_steps s
-      where s.draft_id = any (v_drafts) limit v_left) x
-    where w.draft_id = x.draft_id and w.step_no = x.step_no;
+    where w.ctid = any (array(
+      select s.ctid from singularity_workflow.flow_draft_steps s
+      where s.draft_id = any (v_drafts) limit v_left));
     get diagnostics v_count = row_count;
     v_left := v_left - v_count;
   end if;

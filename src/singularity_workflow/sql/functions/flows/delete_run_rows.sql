@@ -1,6 +1,6 @@
 -- singularity_workflow.delete_run_rows: delete a batch of what belongs to some runs.
 --
--- Called by  delete_workflow
+-- Called by  delete_workflow, delete_runs
 -- Locks      messages (SKIP LOCKED); runs in order of run_id, then their tasks in key order
 -- Errors     none
 --
@@ -35,34 +35,30 @@ begin
       where t.run_id = any (p_run_ids) and t.msg_id is not null))
     for update skip locked));
 
+  -- by ctid over arrays: as joins the limits were asked for again with each row (F6)
   delete from singularity_workflow.tasks t
-  using (
-    select k.run_id, k.step_no, k.task_index from singularity_workflow.tasks k
+  where t.ctid = any (array(
+    select k.ctid from singularity_workflow.tasks k
     where k.run_id = any (p_run_ids)
     order by k.run_id, k.step_no, k.task_index
-    limit v_left for update) d
-  where t.run_id = d.run_id and t.step_no = d.step_no and t.task_index = d.task_index;
+    limit v_left for update));
   get diagnostics v_count = row_count;
   v_left := v_left - v_count;
 
   if v_left > 0 then
     delete from singularity_workflow.task_failures f
-    using (
-      select k.run_id, k.step_no, k.task_index, k.attempt
-      from singularity_workflow.task_failures k
-      where k.run_id = any (p_run_ids) limit v_left) d
-    where f.run_id = d.run_id and f.step_no = d.step_no
-      and f.task_index = d.task_index and f.attempt = d.attempt;
+    where f.ctid = any (array(
+      select k.ctid from singularity_workflow.task_failures k
+      where k.run_id = any (p_run_ids) limit v_left));
     get diagnostics v_count = row_count;
     v_left := v_left - v_count;
   end if;
 
   if v_left > 0 then
     delete from singularity_workflow.step_states s
-    using (
-      select k.run_id, k.step_no from singularity_workflow.step_states k
-      where k.run_id = any (p_run_ids) limit v_left) d
-    where s.run_id = d.run_id and s.step_no = d.step_no;
+    where s.ctid = any (array(
+      select k.ctid from singularity_workflow.step_states k
+      where k.run_id = any (p_run_ids) limit v_left));
     get diagnostics v_count = row_count;
     v_left := v_left - v_count;
   end if;

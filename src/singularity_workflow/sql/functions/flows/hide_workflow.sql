@@ -37,6 +37,14 @@ begin
         message = format('workflow %L is needed by %s live runs, the oldest is %s', p_name, v_live, v_run_id),
         hint = 'Cancel them, or wait until they have ended.';
     end if;
+    if exists (
+         select from singularity_workflow.timers t
+         join singularity_workflow.runs r on r.run_id = t.run_id
+         where t.kind = 'compensate' and r.workflow_id = any (v_versions)) then
+      raise exception using errcode = 'SW423',
+        message = format('runs of workflow %L are about to be undone', p_name),
+        hint = 'Wait until their compensations have ended.';
+    end if;
     exit when i = 2 or cardinality(v_needed_by) = 0;
 
     begin

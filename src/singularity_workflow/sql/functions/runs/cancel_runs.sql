@@ -1,6 +1,6 @@
 -- singularity_workflow.cancel_runs: end runs that nobody wants any more.
 --
--- Called by  Store.cancel_runs, fire_timers (deadlines), follow_parents; public
+-- Called by  Store.cancel_runs, fire_batch (deadlines), follow_parents; public
 -- Locks      runs in order of run_id → step_states → tasks, messages (SKIP LOCKED)
 -- Errors     SW410
 --

@@ -27,13 +27,18 @@ begin
     where x.key is not null
     order by 4, 2
   loop
-    insert into singularity_workflow.idempotency_keys as k (workflow_name, key, run_id, input_hash)
-    values (v_request.workflow, v_request.key, v_request.id, v_request.hash)
-    on conflict do nothing;
+    loop
+      insert into singularity_workflow.idempotency_keys as k (workflow_name, key, run_id, input_hash)
+      values (v_request.workflow, v_request.key, v_request.id, v_request.hash)
+      on conflict do nothing;
 
-    select k.run_id, k.input_hash into v_run_id, v_hash
-    from singularity_workflow.idempotency_keys k
-    where k.workflow_name = v_request.workflow and k.key = v_request.key;
+      -- locked: a deletion of its run would take the key away before this start commits
+      select k.run_id, k.input_hash into v_run_id, v_hash
+      from singularity_workflow.idempotency_keys k
+      where k.workflow_name = v_request.workflow and k.key = v_request.key
+      for key share;
+      exit when found;
+    end loop;
 
     if v_hash <> v_request.hash then
       raise exception using errcode = 'SW402',

@@ -5,15 +5,17 @@
 -- Locks      runs, already held; inserts timers
 -- Errors     none
 create or replace function singularity_workflow.count_down_runs(
-  p_ended           singularity_workflow.step_key[],
-  p_now             timestamptz,
-  out p_completed   uuid[],     -- the runs that have no step left
-  out p_has_parents boolean     -- of some of them: timers that are due now
+  p_ended singularity_workflow.step_key[],
+  p_now   timestamptz
 )
+returns uuid[]                -- the runs that completed
 language plpgsql
 volatile
 set search_path = ''
 as $function$
+declare
+  v_completed uuid[];
+  v_has_parents boolean;
 begin
   with ended as (
     select e.run_id, count(*)::int as steps from unnest(p_ended) e group by e.run_id
@@ -32,11 +34,12 @@ begin
     returning r.run_id, r.status, r.parent_run_id
   )
   select array_agg(c.run_id), coalesce(bool_or(c.parent_run_id is not null), false)
-  into p_completed, p_has_parents
+  into v_completed, v_has_parents
   from counted c where c.status = 'completed';
-  if p_has_parents then
-    perform singularity_workflow.runs_ended(p_completed);
+  if v_has_parents then
+    perform singularity_workflow.runs_ended(v_completed);
   end if;
+  return v_completed;
 end;
 $function$;
 

@@ -1,8 +1,8 @@
 -- singularity_workflow.delete_runs: remove runs that have ended, a part at a time.
 --
 -- Called by  Store.delete_runs; public
--- Locks      the runs (SKIP LOCKED), then their rows
--- Errors     SW409 a run has not ended, SW410
+-- Locks      the runs (SKIP LOCKED), then as delete_run_rows
+-- Errors     SW409 a run has not ended, or another one is still to learn how, SW410
 --
 -- At most p_limit rows a call, so that no transaction is long: tasks first, then steps,
 -- the run itself last. Until a run is gone, a further call goes on with it.
@@ -21,7 +21,6 @@ declare
   v_run_id uuid;
   v_open record;
   v_left integer := p_limit;
-  v_rows integer;
   v_deleted uuid[] := '{}';
   v_locked uuid[];
 begin
@@ -40,40 +39,38 @@ begin
       hint = 'Cancel it first.';
   end if;
 
+  -- an end that somebody has yet to act on: the parent's task, or what undoes the run
+  select r.run_id, r.status, u.is_due as is_undone into v_open
+  from singularity_workflow.runs r
+  join singularity_workflow.workflows w on w.workflow_id = r.workflow_id
+  cross join lateral (
+    select w.compensation is not null and r.status <> 'completed' and exists (
+      select from singularity_workflow.timers t
+      where t.due_at <= singularity_workflow.now() + interval '2 minutes'  -- it may be put off
+        and t.kind = 'compensate'
+        and t.run_id = r.run_id) as is_due) u
+  where r.run_id = any (v_locked)
+    and (u.is_due or r.parent_run_id is not null and exists (
+           select from singularity_workflow.tasks t
+           where t.run_id = r.parent_run_id and t.step_no = r.parent_step_no
+             and t.task_index = r.parent_task_index and t.attempt = r.parent_attempt
+             and t.status = 'waiting' and t.wait_reason = 'child'))
+  order by r.run_id limit 1;
+  if found then
+    raise exception using errcode = 'SW409', detail = v_open.status,
+      message = format('run %s cannot be deleted yet: %s', v_open.run_id,
+                       case when v_open.is_undone then 'what it did is about to be undone'
+                         else 'its parent has still to take its result' end),
+      hint = 'That takes a worker, or a call of fire_timers.';
+  end if;
+
   foreach v_run_id in array v_locked loop
-    with gone as (
-      delete from singularity_workflow.tasks t
-      where t.ctid = any (array(
-        select o.ctid from singularity_workflow.tasks o where o.run_id = v_run_id limit v_left))
-      returning t.run_id, t.step_no, t.task_index, t.msg_id
-    ),
-    failures as (
-      delete from singularity_workflow.task_failures f
-      using gone g
-      where f.run_id = g.run_id and f.step_no = g.step_no and f.task_index = g.task_index
-    )
-    select count(*) into v_rows from gone;
-    v_left := v_left - v_rows;
-    exit when v_left <= 0;
-
-    delete from singularity_workflow.step_states s
-    where s.ctid = any (array(
-      select o.ctid from singularity_workflow.step_states o where o.run_id = v_run_id limit v_left));
-    get diagnostics v_rows = row_count;
-    v_left := v_left - v_rows;
-    exit when v_left <= 0;
-
-    delete from singularity_workflow.run_tags g
-    using singularity_workflow.runs r
-    where r.run_id = v_run_id and g.tag = any (r.tags) and g.run_id = v_run_id;
-    delete from singularity_workflow.idempotency_keys k
-    using singularity_workflow.runs r
-    join singularity_workflow.workflows w on w.workflow_id = r.workflow_id
-    where r.run_id = v_run_id and k.workflow_name = w.name and k.key = r.idempotency_key
-      and k.run_id = v_run_id;
-    delete from singularity_workflow.runs r where r.run_id = v_run_id;
+    v_left := v_left - singularity_workflow.delete_run_rows(array[v_run_id], v_left, (
+      select w.name from singularity_workflow.runs r
+      join singularity_workflow.workflows w on w.workflow_id = r.workflow_id
+      where r.run_id = v_run_id));
+    exit when exists (select from singularity_workflow.runs r where r.run_id = v_run_id);
     v_deleted := v_deleted || v_run_id;
-    v_left := v_left - 1;
     exit when v_left <= 0;
   end loop;
 

@@ -1,6 +1,6 @@
 -- singularity_workflow.ended_reply: how runs ended, for those who wait for them.
 --
--- Called by  start_runs, report_tasks, fire_timers, run_results, copy_run
+-- Called by  start_runs, report_tasks, fire_batch, run_results, copy_run
 -- Locks      none
 -- Errors     none
 create or replace function singularity_workflow.ended_reply(

@@ -1,6 +1,6 @@
 -- singularity_workflow.follow_parents: cancel, pause and resume children with their parents.
 --
--- Called by  fire_timers, with as many of the children locked as could be had
+-- Called by  fire_batch, with as many of the children locked as could be had
 -- Locks      the runs that are given, held already → step_states → tasks
 -- Errors     none
 --

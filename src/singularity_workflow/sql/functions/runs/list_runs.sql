@@ -2,7 +2,7 @@
 --
 -- Called by  Store.list_runs; public
 -- Locks      none
--- Errors     none
+-- Errors     SW403 input or output is no condition
 --
 -- p_filter is an object of what a run must match: statuses, workflow, tags (all of
 -- them), since and until (of its creation), input and output (a pattern that must be
@@ -41,13 +41,25 @@ declare
   v_page uuid[] := '{}';
   v_next uuid := p_before;
   v_has_more boolean := true;
+  v_wrong text;
 begin
+  -- without the condition the filter would mean more runs than its author wants
+  select format('%s = %s is no pattern and no SQL/JSON path', g.key, g.value) into v_wrong
+  from (values ('input', p_filter->'input', v_input), ('output', p_filter->'output', v_output))
+       g (key, value, condition)
+  where g.value <> 'null' and g.condition is null limit 1;
+  if found then
+    raise exception using errcode = 'SW403', message = v_wrong;
+  end if;
+
   if p_filter ? 'workflow' then
     v_versions := array(select w.workflow_id from singularity_workflow.workflows w
                         where w.name = p_filter->>'workflow');
   end if;
   if v_output is not null then
-    p_scan := p_scan / 25;       -- an output is put together from the final steps
+    p_scan := greatest(1, p_scan / 25);       -- an output is put together from the final steps
+  elsif v_input is not null then
+    p_scan := greatest(1, p_scan / 10);       -- each input is parsed anew
   end if;
 
   while v_has_more and cardinality(v_page) < p_limit and p_scan > 0 loop
@@ -64,11 +76,13 @@ begin
       where (v_statuses is null or r.status = any (v_statuses))
         and (v_versions is null or r.workflow_id = any (v_versions))
         and r.tags @> v_tags
+        and (p_filter->>'parent' is null or r.parent_run_id = (p_filter->>'parent')::uuid)
+        and (p_filter->>'origin' is null or r.origin_run_id = (p_filter->>'origin')::uuid)
         and (v_since is null or r.created_at >= v_since)
         and (v_until is null or r.created_at < v_until)
-        and (v_input is null or singularity_workflow.holds(v_input, r.input::jsonb))
+        and (v_input is null or singularity_workflow.holds(v_input, coalesce(r.input, 'null')))
         and (v_output is null or r.status = 'completed' and singularity_workflow.holds(
-               v_output, singularity_workflow.run_output(r.run_id)::jsonb))
+               v_output, singularity_workflow.run_output(r.run_id)))
       order by f.place
       limit p_limit - cardinality(v_page));
     if cardinality(v_page) = p_limit then

@@ -1,6 +1,6 @@
 -- singularity_workflow.lock_runs: take the runs that are about to change.
 --
--- Called by  report_tasks, fire_timers, heartbeat, adopt_runs, cancel_runs, release_tasks,
+-- Called by  report_tasks, fire_batch, heartbeat, adopt_runs, cancel_runs, release_tasks,
 --            park_tasks, reap_workers, pause_runs, resume_runs, copy_run, delete_runs
 -- Locks      runs in order of run_id, FOR NO KEY UPDATE
 -- Errors     none

@@ -1,6 +1,6 @@
 -- singularity_workflow.run_output: the result of a completed run.
 --
--- Called by  settle_children, list_runs
+-- Called by  settle_children, list_runs, tasks_to_undo
 -- Locks      none
 -- Errors     none
 create or replace function singularity_workflow.run_output(p_run_id uuid)

@@ -1,6 +1,6 @@
 -- singularity_workflow.start_compensation: undo what a failed or cancelled run has done.
 --
--- Called by  fire_timers
+-- Called by  fire_batch
 -- Locks      none but its new rows; the timer, which the caller holds, lets one try it
 -- Errors     none
 --
@@ -26,9 +26,8 @@ declare
   v_roots singularity_workflow.step_key[];
   v_opened record;
 begin
-  select r.*, singularity_workflow.latest_version(w.compensation) as undo_id into v_origin
+  select r.*, singularity_workflow.compensation_of(r.workflow_id) as undo_id into v_origin
   from singularity_workflow.runs r
-  join singularity_workflow.workflows w on w.workflow_id = r.workflow_id
   where r.run_id = p_run_id and r.status in ('failed', 'cancelled')
     and not exists (
       select from singularity_workflow.runs c
@@ -38,8 +37,8 @@ begin
     select from singularity_workflow.workflow_steps u
     join singularity_workflow.workflow_steps w
       on w.workflow_id = v_origin.workflow_id and w.name = u.name
-    join singularity_workflow.tasks t
-      on t.run_id = p_run_id and t.step_no = w.step_no and t.status = 'completed'
+     and (u.kind = 'single' or u.over_step_no = u.step_no)
+    join singularity_workflow.tasks_to_undo(p_run_id) t on t.step_no = w.step_no
     where u.workflow_id = v_origin.undo_id)
   then
     return;
@@ -60,19 +59,20 @@ begin
   insert into singularity_workflow.run_tags (tag, run_id)
   select distinct t.tag, v_id from unnest(v_origin.tags) t (tag);
 
-  with planned as materialized (
+  with done as materialized (
+    select t.* from singularity_workflow.tasks_to_undo(p_run_id) t
+  ),
+  planned as materialized (
     select u.step_no, u.dependency_count, d.done
     from singularity_workflow.workflow_steps u
     left join singularity_workflow.workflow_steps w
       on w.workflow_id = v_origin.workflow_id and w.name = u.name
-    left join singularity_workflow.step_states s on s.run_id = p_run_id and s.step_no = w.step_no
+     and (u.kind = 'single' or u.over_step_no = u.step_no)  -- another map has other elements
     cross join lateral (
       select json_agg(json_build_object(
-               'index', t.task_index, 'item', t.item,
-               'output', case w.kind when 'map' then t.output else s.output end)
+               'index', t.task_index, 'item', t.item, 'output', t.output)
                order by t.task_index) as done
-      from singularity_workflow.tasks t
-      where t.run_id = p_run_id and t.step_no = w.step_no and t.status = 'completed') d
+      from done t where t.step_no = w.step_no) d
     where u.workflow_id = v_origin.undo_id
   ),
   states as (

@@ -42,7 +42,6 @@ declare
   v_conditional singularity_workflow.step_key[];
   v_serial uuid[];
   v_advanced record;
-  v_counted record;
   v_tasks record;
   v_turns record;
   v_handed singularity_workflow.task_key[];
@@ -186,9 +185,8 @@ begin
     v_advanced := singularity_workflow.advance_steps(
       coalesce(v_empty, '{}'), v_now, coalesce(v_conditional, '{}'));
     v_ready := v_ready || v_advanced.p_started;
-    v_counted := singularity_workflow.count_down_runs(v_empty || v_advanced.p_completed, v_now);
-    v_ended := v_counted.p_completed;
-    v_has_news := v_counted.p_has_parents or v_advanced.p_failed_runs is not null;
+    v_ended := singularity_workflow.count_down_runs(v_empty || v_advanced.p_completed, v_now);
+    v_has_news := singularity_workflow.have_parents(v_ended) or v_advanced.p_failed_runs is not null;
     if v_advanced.p_failed_runs is not null then
       v_ended := v_ended || v_advanced.p_failed_runs;
       v_ready := array(select s from unnest(v_ready) s where s.run_id <> all (v_advanced.p_failed_runs));

@@ -2,7 +2,7 @@
 --
 -- Called by  copy_run, with the source locked
 -- Locks      none
--- Errors     SW404 no such step, SW409 not possible in the source's status
+-- Errors     SW406 no such step, SW409 not possible in the source's status
 --
 -- Of a fork the chosen step, of a retry those that a compensation has undone; and in
 -- both cases all that depends on them.
@@ -18,14 +18,15 @@ as $function$
 declare
   v_first smallint[];
   v_missing record;
-  v_undoing uuid;
+  v_compensations uuid[];
+  v_undoing text;
 begin
   if p_from_step is not null then
     select array_agg(w.step_no) into v_first
     from singularity_workflow.workflow_steps w
     where w.workflow_id = p_source.workflow_id and w.name = p_from_step;
     if v_first is null then
-      raise exception using errcode = 'SW404',
+      raise exception using errcode = 'SW406',
         message = format('the workflow of run %s has no step %L', p_source.run_id, p_from_step);
     end if;
 
@@ -50,11 +51,39 @@ begin
                        p_source.run_id, p_source.status);
   end if;
 
-  select c.run_id into v_undoing
-  from singularity_workflow.runs c
-  where c.origin_run_id = p_source.run_id and c.origin_kind = 'compensation'
-    and c.status in ('pending', 'started', 'paused');
-  if found then
+  -- a compensation may itself have been repeated
+  with recursive undoing as (
+    select c.run_id, c.status from singularity_workflow.runs c
+    where c.origin_run_id = p_source.run_id and c.origin_kind = 'compensation'
+    union all
+    select c.run_id, c.status from undoing u
+    join singularity_workflow.runs c
+      on c.origin_run_id = u.run_id and c.origin_kind in ('retry', 'fork')
+  )
+  select array_agg(u.run_id),
+         min(u.run_id::text) filter (where u.status in ('pending', 'started', 'paused'))
+  into v_compensations, v_undoing from undoing u;
+
+  if v_undoing is null and v_compensations is null and exists (
+    select from singularity_workflow.workflows f
+    join singularity_workflow.workflow_steps u
+      on u.workflow_id = singularity_workflow.compensation_of(f.workflow_id)
+    join singularity_workflow.workflow_steps w
+      on w.workflow_id = f.workflow_id and w.name = u.name
+    join singularity_workflow.tasks t
+      on t.run_id = p_source.run_id and t.step_no = w.step_no and t.status = 'completed'
+    where f.workflow_id = p_source.workflow_id and f.compensation is not null)
+    and exists (
+      select from singularity_workflow.timers t
+      where t.due_at <= singularity_workflow.now() + interval '2 minutes'  -- it may be put off
+        and t.kind = 'compensate'
+        and t.run_id = p_source.run_id)
+  then
+    raise exception using errcode = 'SW409', detail = p_source.status,
+      message = format('run %s cannot be repeated: what it did is about to be undone',
+                       p_source.run_id),
+      hint = 'Wait until the compensation has ended.';
+  elsif v_undoing is not null then
     raise exception using errcode = 'SW409', detail = p_source.status,
       message = format('run %s cannot be repeated while run %s undoes what it did',
                        p_source.run_id, v_undoing),
@@ -72,7 +101,7 @@ begin
         on u.workflow_id = c.workflow_id and u.step_no = s.step_no
       join singularity_workflow.workflow_steps w
         on w.workflow_id = p_source.workflow_id and w.name = u.name
-      where c.origin_run_id = p_source.run_id and c.origin_kind = 'compensation'
+      where c.run_id = any (v_compensations)
       union
       select d.step_no
       from again a

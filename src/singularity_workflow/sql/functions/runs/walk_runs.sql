@@ -60,8 +60,11 @@ begin
       from unnest(p_versions) w (workflow_id)
       cross join lateral (
         select r.run_id from singularity_workflow.runs r
-        where r.workflow_id::bigint = w.workflow_id and r.run_id >= v_from and r.run_id < v_to
-        order by r.run_id desc limit p_limit) v
+        -- as rows: with an equality the order could come from the primary key, which is a
+        -- walk over all runs for a workflow that has few
+        where (r.workflow_id::bigint, r.run_id) >= (w.workflow_id::bigint, v_from)
+          and (r.workflow_id::bigint, r.run_id) < (w.workflow_id::bigint, v_to)
+        order by r.workflow_id::bigint desc, r.run_id desc limit p_limit) v
       order by v.run_id desc limit p_limit);
   end if;
   return array(

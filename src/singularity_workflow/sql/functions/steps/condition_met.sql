@@ -6,8 +6,8 @@
 --
 -- A root step's condition sees the run's input; another one's an object of `run_input`
 -- and the output of each completed dependency under its name. An object is a pattern
--- that must be contained, a string an SQL/JSON path. Both `when` and `when_not` must
--- hold. A path that fails on the data holds nothing: paths are evaluated silently.
+-- that must be contained, a string an SQL/JSON path. `when` must hold, `when_not` must not. A
+-- path that fails on the data does not hold: paths are evaluated silently.
 create or replace function singularity_workflow.condition_met(p_run_id uuid, p_step_no smallint)
 returns boolean
 language plpgsql
@@ -21,7 +21,7 @@ set jit = off
 as $function$
 declare
   v_step record;
-  v_seen jsonb;
+  v_seen json;
 begin
   select w.condition, w.dependency_count, r.workflow_id, r.input into v_step
   from singularity_workflow.runs r
@@ -29,17 +29,19 @@ begin
     on w.workflow_id = r.workflow_id and w.step_no = p_step_no
   where r.run_id = p_run_id;
 
-  v_seen := coalesce(v_step.input, 'null')::jsonb;
+  v_seen := coalesce(v_step.input, 'null');
   if v_step.dependency_count > 0 then
-    select jsonb_build_object('run_input', v_seen)
-           || coalesce(jsonb_object_agg(w.name, s.output::jsonb), '{}')
-    into v_seen
-    from singularity_workflow.workflow_step_dependencies d
-    join singularity_workflow.step_states s
-      on s.run_id = p_run_id and s.step_no = d.depends_on_no and s.status = 'completed'
-    join singularity_workflow.workflow_steps w
-      on w.workflow_id = d.workflow_id and w.step_no = d.depends_on_no
-    where d.workflow_id = v_step.workflow_id and d.step_no = p_step_no;
+    select json_object_agg(k.name, k.value) into v_seen
+    from (
+      select 'run_input' as name, v_seen as value
+      union all
+      select w.name, s.output
+      from singularity_workflow.workflow_step_dependencies d
+      join singularity_workflow.step_states s
+        on s.run_id = p_run_id and s.step_no = d.depends_on_no and s.status = 'completed'
+      join singularity_workflow.workflow_steps w
+        on w.workflow_id = d.workflow_id and w.step_no = d.depends_on_no
+      where d.workflow_id = v_step.workflow_id and d.step_no = p_step_no) k;
   end if;
 
   return (not v_step.condition ? 'when'

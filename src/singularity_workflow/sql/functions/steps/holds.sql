@@ -5,8 +5,9 @@
 -- Errors     none
 --
 -- Silent evaluation passes over missing members and wrong types. What is left, as a
--- variable that nobody sets, must not fail the report that it is part of.
-create or replace function singularity_workflow.holds(p_condition jsonb, p_value jsonb)
+-- variable that nobody sets or a number that is too large for jsonb, must not fail the
+-- report that it is part of: then the condition does not hold.
+create or replace function singularity_workflow.holds(p_condition jsonb, p_value json)
 returns boolean
 language plpgsql
 immutable
@@ -14,16 +15,17 @@ set search_path = ''
 as $function$
 begin
   if jsonb_typeof(p_condition) = 'string' then
-    -- store_steps has made every path one that finds something if it holds
-    begin
-      return jsonb_path_exists(p_value, (p_condition #>> '{}')::jsonpath, '{}', true);
-    exception when data_exception or undefined_object or feature_not_supported then
-      return false;
-    end;
+    -- condition_to_find has made every path one that finds something if it holds
+    -- null, and not false, where a strict path misses something
+    return coalesce(jsonb_path_exists(
+      p_value::jsonb, (p_condition #>> '{}')::jsonpath, '{}', true), false);
   end if;
-  return p_value @> p_condition;
+  return coalesce(p_value::jsonb @> p_condition, false);
+exception
+  when data_exception or undefined_object or feature_not_supported or program_limit_exceeded then
+    return false;
 end;
 $function$;
 
-comment on function singularity_workflow.holds(jsonb, jsonb) is
+comment on function singularity_workflow.holds(jsonb, json) is
   'Whether the value contains the pattern, or the SQL/JSON path finds something in it.';

@@ -17,7 +17,6 @@ set search_path = ''
 as $function$
 declare
   v_advanced record;
-  v_counted record;
   v_tasks record;
   v_turns record;
 begin
@@ -26,8 +25,8 @@ begin
     v_advanced.p_started, null, 0, '{}', null, p_now);
   v_turns := singularity_workflow.release_serial(array[p_run_id], null, 0, '{}', null, p_now);
   p_announced := least(v_tasks.p_announced, v_turns.p_announced);
-  v_counted := singularity_workflow.count_down_runs(v_advanced.p_completed, p_now);
-  p_ended_run := coalesce(v_advanced.p_failed_runs, '{}') || coalesce(v_counted.p_completed, '{}');
+  p_ended_run := coalesce(v_advanced.p_failed_runs, '{}')
+    || coalesce(singularity_workflow.count_down_runs(v_advanced.p_completed, p_now), '{}');
 end;
 $function$;
 

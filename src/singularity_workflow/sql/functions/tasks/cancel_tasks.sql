@@ -1,6 +1,6 @@
 -- singularity_workflow.cancel_tasks: cancel the open tasks of a run, a thousand at a time.
 --
--- Called by  miss_tasks, cancel_runs, advance_steps, fire_timers (the rest of a sweep)
+-- Called by  miss_tasks, cancel_runs, advance_steps, fire_batch (the rest of a sweep)
 -- Locks      messages (SKIP LOCKED), tasks in key order
 -- Errors     none
 --

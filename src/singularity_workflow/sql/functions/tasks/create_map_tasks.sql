@@ -37,17 +37,23 @@ begin
            case when s.wait_reason = 'delay' then s.size
              else least(s.size, p_from + least(10000, greatest(1000, s.size / 20))) end as until,
            -- a serial run has a narrower window than any
-           w.max_concurrency is not null and s.wait_reason is distinct from 'limit' as has_window,
-           -- elements behind it wait; a delayed step opens its window when it is due
-           case when w.max_concurrency is null or s.wait_reason in ('limit', 'delay') then null
-                when p_from > 0 then 0 else w.max_concurrency end as width
+           w.max_concurrency is not null and not r.serial as has_window,
+           -- elements behind it wait; a delayed step opens its window when it is due; a
+           -- later chunk goes by what the first one did, whatever the option says by now
+           case when p_from > 0 then o.width
+                when r.serial or s.wait_reason = 'delay' then null
+                else w.max_concurrency end as width
     from unnest(p_steps) s
     cross join lateral (
-      select r.workflow_id, r.input from singularity_workflow.runs r
+      select r.workflow_id, r.input, r.serial from singularity_workflow.runs r
       where r.run_id = s.run_id offset 0) r
     cross join lateral (
       select w.over_step_no, w.max_concurrency from singularity_workflow.workflow_steps w
       where w.workflow_id = r.workflow_id and w.step_no = s.step_no offset 0) w
+    left join lateral (
+      select 0 as width from singularity_workflow.step_states c
+      where p_from > 0 and c.run_id = s.run_id and c.step_no = s.step_no
+        and c.window_used is not null offset 0) o on true
   ),
   elements as (
     select s.run_id, s.step_no, (e.place - 1)::int as task_index, e.value as item,

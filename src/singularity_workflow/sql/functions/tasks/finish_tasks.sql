@@ -45,7 +45,8 @@ begin
         status = case when s.remaining_tasks = d.tasks then 'completed' else s.status end,
         ended_at = case when s.remaining_tasks = d.tasks then p_now end,
         window_used = s.window_used - d.tasks,
-        output = case when s.remaining_tasks > d.tasks then null
+        -- of an undo step the elements stand there as long as it is under way
+        output = case when s.remaining_tasks > d.tasks then s.output
                       when d.kind = 'single' then d.output
                       else singularity_workflow.map_output(s.run_id, s.step_no) end
     from done d

@@ -53,11 +53,15 @@ begin
   from unnest(p_missed) m
   join singularity_workflow.tasks t
     on t.run_id = m.run_id and t.step_no = m.step_no and t.task_index = m.task_index
-  where m.outcome in ('failed', 'violation');
+  join singularity_workflow.runs r on r.run_id = m.run_id
+  join singularity_workflow.workflow_steps w
+    on w.workflow_id = r.workflow_id and w.step_no = m.step_no
+  where m.outcome in ('failed', 'violation') or m.outcome = 'unmet' and w.on_unmet = 'fail';
 
   with judged as materialized (
     select m as outcome, m.run_id, m.step_no, m.task_index, m.attempt,
            t.failures + 1 as failures,
+           m.outcome in ('failed', 'violation') or m.outcome = 'unmet' and w.on_unmet = 'fail' as is_failure,
            singularity_workflow.outcome_error(m.outcome, m.output, m.error) as error,
            m.outcome = 'skipped' or m.outcome = 'unmet' and w.on_unmet <> 'fail' as is_skipped,
            m.outcome = 'failed' and m.kind = 'map' and w.on_error <> 'fail' as is_tolerated,
@@ -78,7 +82,7 @@ begin
     update singularity_workflow.tasks t
     set status = case when j.is_retried then 'waiting' when j.is_skipped then 'skipped' else 'failed' end,
         wait_reason = case when j.is_retried then 'retry' end,
-        failures = case when j.is_skipped then t.failures else j.failures end,
+        failures = case when j.is_failure then j.failures else t.failures end,
         error = j.error,
         ended_at = case when not j.is_retried then p_now end
     from judged j
@@ -110,14 +114,18 @@ begin
   end if;
 
   if v_final is not null then
-    p_skipped := p_skipped || singularity_workflow.skip_failed_steps(v_final, p_now);
-
     select array_agg(f) into v_failing
     from unnest(v_final) f
     join singularity_workflow.runs r on r.run_id = f.run_id
     join singularity_workflow.workflow_steps w
       on w.workflow_id = r.workflow_id and w.step_no = f.step_no
     where f.outcome <> 'failed' or w.on_failure = 'fail';
+
+    -- a step that fails its run is not skipped by another task of it
+    p_skipped := p_skipped || singularity_workflow.skip_failed_steps(array(
+      select f from unnest(v_final) f
+      where not exists (
+        select from unnest(v_failing) g where g.run_id = f.run_id and g.step_no = f.step_no)), p_now);
   end if;
 
   p_failed_runs := '{}';

@@ -1,6 +1,6 @@
 -- singularity_workflow.release_serial: give the turn to the next task of serial runs.
 --
--- Called by  start_runs, report_tasks, fire_timers, resume_runs and open_steps, with the
+-- Called by  start_runs, report_tasks, fire_batch, resume_runs and open_steps, with the
 --            runs locked
 -- Locks      tasks of the same runs
 -- Errors     none

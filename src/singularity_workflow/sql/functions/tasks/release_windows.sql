@@ -1,6 +1,6 @@
 -- singularity_workflow.release_windows: let the next tasks of maps with max_concurrency go.
 --
--- Called by  report_tasks, fire_timers, resume_runs, copy_run, with the runs locked
+-- Called by  report_tasks, fire_batch, resume_runs, copy_run, with the runs locked
 -- Locks      step_states (held by way of the run) → tasks in key order
 -- Errors     none
 --

@@ -56,7 +56,7 @@ declare
   v_tasks record;
   v_turns record;
   v_claimed record;
-  v_counted record;
+  v_completed uuid[];
   v_head bigint;
   v_last bigint;
   v_windows singularity_workflow.step_key[];
@@ -151,9 +151,11 @@ begin
   end if;
 
   if cardinality(v_ended) > 0 then
-    v_counted := singularity_workflow.count_down_runs(v_ended, v_now);
-    v_ended_runs := v_ended_runs || v_counted.p_completed;
-    v_has_timer := v_has_timer or v_counted.p_has_parents;
+    v_completed := singularity_workflow.count_down_runs(v_ended, v_now);
+    if v_completed is not null then
+      v_ended_runs := v_ended_runs || v_completed;
+      v_has_timer := v_has_timer or singularity_workflow.have_parents(v_completed);
+    end if;
   end if;
 
   if v_serial is not null then

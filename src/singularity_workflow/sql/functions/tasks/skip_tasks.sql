@@ -54,7 +54,7 @@ begin
         ended_at = case when s.remaining_tasks = m.tasks then p_now end,
         window_used = s.window_used - m.tasks,
         output = case when s.remaining_tasks = m.tasks
-                   then singularity_workflow.map_output(s.run_id, s.step_no) end
+                   then singularity_workflow.map_output(s.run_id, s.step_no) else s.output end
     from maps m
     where s.run_id = m.run_id and s.step_no = m.step_no and s.status = 'started'
     returning s.run_id, s.step_no, s.status, s.window_used

@@ -1,6 +1,6 @@
 -- singularity_workflow.unpark_tasks: queue tasks that wait with the reason paused.
 --
--- Called by  resume_runs, copy_run, fire_timers (the rest), with the run locked
+-- Called by  resume_runs, copy_run, fire_batch (the rest), with the run locked
 -- Locks      tasks of the run, in key order
 -- Errors     none
 --

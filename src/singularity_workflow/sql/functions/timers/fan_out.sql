@@ -1,6 +1,6 @@
 -- singularity_workflow.fan_out: create the next chunk of a large map's tasks.
 --
--- Called by  fire_timers, with the run locked
+-- Called by  fire_batch, with the run locked
 -- Locks      none but its new rows
 -- Errors     none
 create or replace function singularity_workflow.fan_out(

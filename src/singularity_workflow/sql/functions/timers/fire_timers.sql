@@ -5,9 +5,9 @@
 --            LOCKED) → step_states → tasks
 -- Errors     SW410
 --
--- At most p_limit timers a call. The timers of a run that somebody holds stay for the
--- next call; those of a run that has ended are dropped, except its sweep. What is due in
--- a paused run waits for its resumption, and no longer for a timer.
+-- At most p_limit timers a call. A timer that raises an error would raise it for ever,
+-- and nothing that is due after it would be done: so the timers are then fired in ever
+-- smaller parts, and the guilty one is put off for a minute, with a warning.
 create or replace function singularity_workflow.fire_timers(
   p_limit     integer default 500,
   p_worker_id uuid default null     -- the caller, who fails what it is given as overdue
@@ -23,21 +23,18 @@ set enable_mergejoin = off
 set jit = off
 as $function$
 declare
-  c_children constant integer := 100;   -- runs that one transaction holds for their parents
   v_now timestamptz := clock_timestamp();
   v_moment timestamptz := singularity_workflow.now();  -- once: the index can be searched by it
   v_due bigint[];
-  v_parents uuid[];
-  v_locked uuid[];
-  v_timer record;
-  v_woken record;
-  v_serial uuid[];
-  v_windows singularity_workflow.step_key[];
+  v_from integer := 1;
+  v_size integer;
+  v_part bigint[];
+  v_fired record;
+  v_ended json[] := '{}';
+  v_overdue json[] := '{}';
   v_announced bigint;
-  v_overdue json;
-  v_settled json;
-  v_part record;
-  v_ended uuid[] := '{}';
+  v_state text;
+  v_message text;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
@@ -49,9 +46,8 @@ begin
     return json_build_object('fired', 0, 'next', 0.05);
   end if;
 
-  select array_agg(t.timer_id), array_agg(distinct t.run_id) filter (where t.kind = 'children')
-  into v_due, v_parents
-  from (select t.timer_id, t.run_id, t.kind from singularity_workflow.timers t
+  select array_agg(t.timer_id) into v_due
+  from (select t.timer_id from singularity_workflow.timers t
         where t.due_at <= v_moment
           and (t.kind <> 'queue_timeout' or p_worker_id is not null)
         order by t.due_at limit p_limit for update skip locked) t;
@@ -60,93 +56,39 @@ begin
     return json_build_object('fired', 0, 'next', singularity_workflow.next_timer_in());
   end if;
 
-  -- all runs in one go and in order: parents and children of different timers may meet
-  v_locked := singularity_workflow.lock_runs(
-    array(select t.run_id from singularity_workflow.timers t
-          where t.timer_id = any (v_due) and t.kind not in ('children', 'compensate')
-          union
-          select c.run_id from singularity_workflow.children_to_follow(v_parents, c_children) c), false);
-
-  v_woken := singularity_workflow.wake_tasks(v_due, v_locked, v_now);
-  v_announced := v_woken.p_announced;
-  v_serial := v_woken.p_serial;
-  v_windows := v_woken.p_windows;
-  v_overdue := singularity_workflow.take_overdue(v_due, v_locked, p_worker_id, v_now);
-  v_settled := singularity_workflow.settle_children(v_due, v_locked);
-  v_announced := least(v_announced, (v_settled->>'announced')::bigint);
-
-  -- in key order of the tasks: a deadline cancels the first, a sweep those behind them
-  for v_timer in
-    select t.kind, t.run_id, t.step_no, t.task_index, r.status, r.serial,
-           coalesce(t.attempt, 0) = r.pauses as is_current
-    from singularity_workflow.timers t
-    join singularity_workflow.runs r on r.run_id = t.run_id
-    where t.timer_id = any (v_due) and t.run_id = any (v_locked)
-      and t.kind in ('fan_out', 'sweep', 'deadline', 'resume')
-    order by t.run_id, t.kind, t.step_no, t.task_index
-  loop
-    if v_timer.kind = 'sweep' then
-      perform singularity_workflow.cancel_tasks(
-        v_timer.run_id, v_timer.step_no,
-        case when v_timer.status in ('started', 'paused') then v_timer.step_no else 32767 end::smallint,
-        v_now, v_timer.task_index);
-    elsif v_timer.kind = 'deadline' then
-      -- that of a paused run stands still: its resumption sets another
-      if v_timer.status = 'started' and v_timer.is_current then
-        v_ended := v_ended || singularity_workflow.cancel_runs(array[v_timer.run_id], 'deadline');
+  v_size := cardinality(v_due);
+  while v_from <= cardinality(v_due) loop
+    v_part := v_due[v_from:v_from + v_size - 1];
+    begin
+      v_fired := singularity_workflow.fire_batch(v_part, p_worker_id, v_now);
+      v_ended := v_ended || v_fired.p_ended;
+      v_overdue := v_overdue || v_fired.p_overdue;
+      v_announced := least(v_announced, v_fired.p_announced);
+      v_from := v_from + v_size;
+      v_size := 4 * v_size;
+    exception when others then
+      get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+      -- the fault of the moment and not of a timer: a deadlock, no memory, no lock, a shutdown
+      if left(v_state, 2) in ('40', '53', '55', '57', '58') then
+        raise;
+      elsif cardinality(v_part) > 1 then
+        v_size := (cardinality(v_part) + 3) / 4;
+      else
+        update singularity_workflow.timers t set due_at = v_moment + interval '1 minute'
+        where t.timer_id = v_part[1];
+        raise warning 'timer % was put off for a minute: % (%)', v_part[1], v_message, v_state;
+        v_from := v_from + 1;
       end if;
-    elsif v_timer.kind = 'resume' then
-      if v_timer.status = 'started' then
-        v_announced := least(v_announced, singularity_workflow.unpark_tasks(
-          v_timer.run_id, v_timer.step_no, v_timer.task_index, v_now));
-      end if;
-    elsif v_timer.status in ('started', 'paused') then
-      v_announced := least(v_announced, singularity_workflow.fan_out(
-        v_timer.run_id, v_timer.step_no, v_timer.task_index, v_now));
-      v_windows := v_windows || (v_timer.run_id, v_timer.step_no)::singularity_workflow.step_key;
-      if v_timer.serial then
-        v_serial := v_serial || v_timer.run_id;
-      end if;
-    end if;
+    end;
   end loop;
-
-  if v_windows is not null then
-    v_announced := least(v_announced, singularity_workflow.release_windows(v_windows, v_now));
-  end if;
-  if v_serial is not null then
-    v_part := singularity_workflow.release_serial(v_serial, null, 0, '{}', null, v_now);
-    v_announced := least(v_announced, v_part.p_announced);
-  end if;
-  if v_parents is not null then
-    v_part := singularity_workflow.follow_parents(v_parents, v_locked);
-    v_ended := v_ended || v_part.p_ended;
-    v_announced := least(v_announced, v_part.p_announced);
-  end if;
-
-  for v_timer in
-    select t.run_id from singularity_workflow.timers t
-    where t.timer_id = any (v_due) and t.kind = 'compensate' order by t.run_id
-  loop
-    v_part := singularity_workflow.start_compensation(v_timer.run_id, v_now);
-    v_announced := least(v_announced, v_part.p_announced);
-    v_ended := v_ended || v_part.p_ended;
-  end loop;
-
-  delete from singularity_workflow.timers t
-  where t.timer_id = any (v_due)
-    and (t.run_id = any (v_locked) or t.kind in ('children', 'compensate')
-         or not exists (select from singularity_workflow.runs r where r.run_id = t.run_id));
 
   return json_build_object(
     'fired', cardinality(v_due),
-    'ended', (
-      select json_agg(e.value)
-      from (select json_array_elements(singularity_workflow.ended_reply(v_ended, '{}')) as value
-            union all
-            select json_array_elements(v_settled->'ended')
-            where json_typeof(v_settled->'ended') = 'array') e),
+    'ended', (select json_agg(e.value) from unnest(v_ended) p (part)
+              cross join lateral json_array_elements(p.part) e),
     'announced', v_announced,
-    'overdue', v_overdue,
+    'overdue', (select json_agg(o.value) from unnest(v_overdue) p (part)
+                cross join lateral json_array_elements(p.part) o),
     'next', singularity_workflow.next_timer_in());
 end;
 $function$;

@@ -1,6 +1,6 @@
 -- singularity_workflow.wake_tasks: queue the tasks whose timers are due.
 --
--- Called by  fire_timers, with the runs locked
+-- Called by  fire_batch, with the runs locked
 -- Locks      tasks of those runs, in key order
 -- Errors     none
 --

@@ -1,6 +1,6 @@
 -- singularity_workflow.latest_version: what a start by name means.
 --
--- Called by  start_runs, start_compensation, find_flow, open_draft, add_flow_step
+-- Called by  start_runs, find_flow, open_draft, add_flow_step
 -- Locks      none
 -- Errors     none
 create or replace function singularity_workflow.latest_version(p_name text)
