@@ -1,56 +1,30 @@
 """
-Messages in the database: one method a function.
+Queues of messages: one method a function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from singularity_workflow.model.messages import Position
+import psycopg
+
+from singularity_workflow.errors import InvalidSetting
+from singularity_workflow.model.positions import Position
 from singularity_workflow.store import sql_files
 from singularity_workflow.store.borrowed import call_on
+from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.connections import JsonText
+from singularity_workflow.store.pages import MessagePage, parse_page
 
 if TYPE_CHECKING:
     from singularity_workflow.store.pools import Pool
 
-__all__ = ["MessagePage", "MessageStore", "StoredMessage"]
+__all__ = ["MessageStore"]
 
 _PAGE: Final = 500
-
-
-class StoredMessage(NamedTuple):
-    """A message as it lies in its queue."""
-
-    id: int
-    xid: int
-    sent_at: datetime
-    payload: Any
-    headers: dict[str, Any]
-
-    @property
-    def position(self) -> Position:
-        """Its place in the order of the queue."""
-        return Position(self.xid, self.id)
-
-
-@dataclass(frozen=True, slots=True)
-class MessagePage:
-    """
-    Messages in order of position.
-
-    Args:
-        horizon: The first transaction that may still commit messages.
-        messages: The messages.
-        is_last: Whether there were no more when this was read.
-    """
-
-    horizon: int
-    messages: list[StoredMessage]
-    is_last: bool
 
 
 class MessageStore:
@@ -64,9 +38,10 @@ class MessageStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def open_queue(self, queue: str) -> None:
-        """Make a queue, if it is not there."""
-        await self._call(None, "open_queue", queue=queue)
+    async def open_queue(self, queue: str) -> str:
+        """Make a queue if it is not there; return pgmq's name of it."""
+        name: str = await self._call(None, "open_queue", queue=queue)
+        return name
 
     async def send(
         self,
@@ -76,7 +51,7 @@ class MessageStore:
         headers: bytes | None = None,
         connection: object = None,
     ) -> int:
-        """Store a message and tell listeners; return its id."""
+        """Store an encoded message and tell listeners; return its id."""
         number: int = await self._call(
             connection,
             "send_with_notify",
@@ -107,36 +82,43 @@ class MessageStore:
     async def read(
         self,
         queue: str,
-        after: Position,
+        start: Position,
         *,
         limit: int = _PAGE,
-        sent: Sequence[int] | None = None,
+        positions: Sequence[int] | None = None,
+        bare: bool = False,
     ) -> MessagePage:
         """
-        Return messages after a position.
+        Return a page of messages.
 
         Args:
             queue: The queue.
-            after: The position.
-            limit: How many at the most.
-            sent: Instead of the position: those of just these transactions.
-        """
-        data = await self._call(
-            None,
-            "read_messages",
-            queue=queue,
-            xid=after.xid,
-            id=after.id,
-            limit=limit,
-            sent=None if sent is None else list(sent),
-        )
-        messages = [_to_message(row) for row in data["messages"]]
-        return MessagePage(data["horizon"], messages, len(messages) < limit)
+            start: Where it begins.
+            limit: How many of those that are complete; what is not comes at once.
+            positions: Those of just these places.
+            bare: Whether to leave out the payloads.
 
-    async def read_one(self, queue: str, number: int) -> StoredMessage | None:
-        """Return a message by its id."""
-        row = await self._call(None, "read_message", queue=queue, id=number)
-        return None if row is None else _to_message(row)
+        Raises:
+            QueueNotFound: If there is no such queue.
+        """
+        return parse_page(
+            await self._call(
+                None,
+                "read_messages",
+                queue=queue,
+                pos=start.pos,
+                id=start.id,
+                limit=limit,
+                positions=None if positions is None else list(positions),
+                bare=bare,
+            )
+        )
+
+    async def read_one(self, queue: str, number: int) -> MessagePage:
+        """Return the page that has one message, or none if it is not there."""
+        return parse_page(
+            await self._call(None, "read_message", queue=queue, id=number)
+        )
 
     async def notify(
         self, channel: str, payload: str, *, connection: object = None
@@ -148,27 +130,23 @@ class MessageStore:
         """Say how long a queue keeps its messages."""
         await self._call(None, "configure_queue", queue=queue, retention=retention)
 
-    async def prune(self, limit: int = 500) -> int:
-        """Remove old messages; return how many."""
-        removed: int = await self._call(None, "prune_messages", limit=limit)
-        return removed
+    async def prune(self, limit: int = 500) -> tuple[int, bool]:
+        """Remove old messages; return how many, and whether more are left."""
+        data = await self._call(None, "prune_messages", limit=limit)
+        return data["removed"], data["has_more"]
 
-    async def _call(
-        self, connection: object, name: str, /, **parameters: Any
-    ) -> Any:
+    async def _call(self, connection: object, name: str, /, **parameters: Any) -> Any:
         query = sql_files.query(f"messages/{name}")
-        if connection is not None:
-            return await call_on(connection, query, parameters)
-        return await self._pool.call(query, parameters)
+        with _refused_data():
+            if connection is not None:
+                return await call_on(connection, query, parameters)
+            return await self._pool.call(query, parameters)
 
 
-def _to_message(row: Sequence[Any]) -> StoredMessage:
-    number, xid, sent_at, payload, headers = row
-    rest = {
-        key: value
-        for key, value in (headers if isinstance(headers, Mapping) else {}).items()
-        if key != "xid"
-    }
-    return StoredMessage(
-        number, xid, datetime.fromisoformat(sent_at), payload, rest
-    )
+@contextmanager
+def _refused_data() -> Iterator[None]:
+    """Turn what the server says of values that it cannot store into our own error."""
+    try:
+        yield
+    except (BatchRejected, psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as e:
+        raise InvalidSetting(f"PostgreSQL cannot store the message: {e}") from e

@@ -14,7 +14,7 @@ begin
     raise exception using errcode = 'SW403',
       message = format('%L is not a possible channel', p_channel),
       hint = 'A channel has 1 to 63 bytes.';
-  elsif p_channel like 'singularity_workflow%' then
+  elsif lower(p_channel) like 'singularity\_workflow%' then
     raise exception using errcode = 'SW403',
       message = format('channel %L belongs to the library', p_channel), hint = 'Use another name.';
   elsif octet_length(p_payload) >= 8000 then

@@ -2,26 +2,26 @@
 --
 -- Called by  Store.read_message; public
 -- Locks      none
--- Errors     SW406 no such queue
+-- Errors     SW407 no such queue
 create or replace function singularity_workflow.read_message(p_queue text, p_id bigint)
-returns json                  -- [id, xid, sent at, message, headers]; null: it is not there
+returns json                  -- {horizon, messages: [[pos, id, sent at, headers, message]]}; no message: it is not there
 language plpgsql
 stable
 set search_path = ''
 as $function$
 declare
-  v_queue text;
-  v_message json;
+  v_reply json;
 begin
-  select q.queue into v_queue from singularity_workflow.message_queues q where q.name = lower(p_queue);
-  if not found then
-    raise exception using errcode = 'SW406', message = format('there is no queue %L', p_queue);
-  end if;
   execute format(
-    'select json_build_array(q.msg_id, coalesce((q.headers->>''xid'')::bigint, 0), q.enqueued_at, q.message, q.headers)
-     from pgmq.%I q where q.msg_id = $1', 'q_' || v_queue)
-  into v_message using p_id;
-  return v_message;
+    'select json_build_object(
+       ''horizon'', pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+       ''messages'', (
+         select coalesce(json_agg(json_build_array(
+           (q.headers->>''pos'')::bigint, q.msg_id, q.enqueued_at, q.headers, q.message)), ''[]'')
+         from pgmq.%I q where q.msg_id = $1))',
+    singularity_workflow.find_queue(p_queue))
+  into v_reply using p_id;
+  return v_reply;
 end;
 $function$;
 

@@ -15,7 +15,7 @@ set search_path = ''
 as $function$
 begin
   if jsonb_typeof(p_messages) is distinct from 'array' then
-    raise exception using errcode = 'SW403', message = 'the messages must be an array';
+    raise exception using errcode = 'SW403', message = 'the messages must be a JSON array';
   end if;
   return singularity_workflow.send_messages(
     p_queue, array(select m.value from jsonb_array_elements(p_messages) with ordinality m order by m.ordinality),

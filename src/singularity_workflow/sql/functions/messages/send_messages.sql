@@ -4,8 +4,11 @@
 -- Locks      the instance-wide lock of NOTIFY, from the commit on; as open_queue
 -- Errors     SW403
 --
--- The notification names the queue and the transaction, not the messages: it is short
--- however many or large they are, and it finds just those.
+-- `pos` is the place of the messages among others: no transaction below it was running
+-- that this one knew to be over, and no later one can be below it. So the order of
+-- (pos, msg_id) is that of cause and effect, and what is below the oldest running
+-- transaction is complete (docs/decisions/0014-positions.md). The notification names the
+-- queue and the place, not the messages: it is short however many or large they are.
 create or replace function singularity_workflow.send_messages(
   p_queue    text,
   p_messages jsonb[],
@@ -18,22 +21,29 @@ set search_path = ''
 as $function$
 declare
   v_queue text := singularity_workflow.open_queue(p_queue);
-  v_xid bigint := pg_current_xact_id()::text::bigint;
   v_ids bigint[];
+  v_pos bigint;
 begin
-  execute format(
-    'with new as (
-       insert into pgmq.%I (vt, message, headers)
-       select clock_timestamp(), m.message, $2
-       from unnest($1) with ordinality m (message, place) order by m.place
-       returning msg_id)
-     select coalesce(array_agg(n.msg_id order by n.msg_id), ''{}'') from new n', 'q_' || v_queue)
-  into v_ids
-  using p_messages, coalesce(p_headers, '{}') || jsonb_build_object('xid', v_xid);
-
-  if cardinality(v_ids) > 0 then
-    perform pg_notify('singularity_workflow_events', format('sent %s %s', v_xid, lower(p_queue)));
+  if cardinality(p_messages) = 0 then
+    return '{}';
+  elsif jsonb_typeof(p_headers) not in ('object', 'null') then
+    raise exception using errcode = 'SW403', message = 'headers must be a JSON object';
   end if;
+  perform pg_current_xact_id();    -- the transaction is numbered before its messages are
+  execute format(
+    'with place as materialized (
+       select greatest(pg_current_xact_id()::text::bigint,
+                       pg_snapshot_xmax(pg_current_snapshot())::text::bigint) as pos),
+     new as (
+       insert into pgmq.%I (vt, message, headers)
+       select clock_timestamp(), m.message, $2 || jsonb_build_object(''pos'', p.pos)
+       from unnest($1) with ordinality m (message, place) cross join place p order by m.place
+       returning msg_id)
+     select array(select n.msg_id from new n order by n.msg_id), (select p.pos from place p)', 'q_' || v_queue)
+  into v_ids, v_pos
+  using p_messages, case when jsonb_typeof(p_headers) = 'object' then p_headers else '{}' end;
+
+  perform pg_notify('singularity_workflow_events', format('sent %s %s', v_queue, v_pos));
   return v_ids;
 end;
 $function$;

@@ -14,7 +14,8 @@ volatile
 set search_path = ''
 as $function$
 begin
-  return (singularity_workflow.send_messages(p_queue, array[p_message], p_headers))[1];
+  -- JSON's null is a message; SQL's would be a row without one
+  return (singularity_workflow.send_messages(p_queue, array[coalesce(p_message, 'null')], p_headers))[1];
 end;
 $function$;
 
