@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.filters import RunFilter
     from singularity_workflow.engine.flow_builder import FlowBuilder, SyncFlowBuilder
     from singularity_workflow.engine.handles import RunHandle
+    from singularity_workflow.engine.messages import Notifications
     from singularity_workflow.engine.registry import Registration
     from singularity_workflow.engine.sync_handles import SyncRunHandle
+    from singularity_workflow.engine.sync_messages import (
+        SyncNotifications,
+        SyncSubscription,
+    )
     from singularity_workflow.engine.worker import Worker
     from singularity_workflow.errors import (
         ConfigurationError,
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
         InvalidOutput,
         InvalidSetting,
         PgmqUnavailable,
+        QueueNotFound,
         QueueTimeout,
         RunCancelled,
         RunError,
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
         StateTransitionError,
         StepNotFound,
         StepTimeout,
+        SubscriptionEnded,
         UnsupportedIsolation,
         WorkerLost,
         WorkflowInUse,
@@ -51,6 +58,7 @@ if TYPE_CHECKING:
     from singularity_workflow.model.context import Context
     from singularity_workflow.model.flow import Flow
     from singularity_workflow.model.issues import Issue
+    from singularity_workflow.model.messages import Message
     from singularity_workflow.model.retry import RetryPolicy
     from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
     from singularity_workflow.model.signals import Fail, Retry, Skip
@@ -62,6 +70,7 @@ if TYPE_CHECKING:
     )
     from singularity_workflow.model.workflow import Workflow
     from singularity_workflow.model.workflow_info import StepInfo, WorkflowInfo
+    from singularity_workflow.notifications.subscription import Subscription
     from singularity_workflow.worker.resources import Resource
 
 __all__ = [
@@ -81,8 +90,11 @@ __all__ = [
     "InvalidOutput",
     "InvalidSetting",
     "Issue",
+    "Message",
+    "Notifications",
     "Page",
     "PgmqUnavailable",
+    "QueueNotFound",
     "QueueTimeout",
     "Registration",
     "Resource",
@@ -109,8 +121,12 @@ __all__ = [
     "StepNotFound",
     "StepStatus",
     "StepTimeout",
+    "Subscription",
+    "SubscriptionEnded",
     "SyncFlowBuilder",
+    "SyncNotifications",
     "SyncRunHandle",
+    "SyncSubscription",
     "TaskStatus",
     "UnsupportedIsolation",
     "WaitReason",
@@ -131,6 +147,8 @@ _MODULES = {
     "Flow": "model.flow",
     "FlowBuilder": "engine.flow_builder",
     "Issue": "model.issues",
+    "Message": "model.messages",
+    "Notifications": "engine.messages",
     "Page": "model.runs",
     "Registration": "engine.registry",
     "Resource": "worker.resources",
@@ -144,8 +162,11 @@ _MODULES = {
     "Skip": "model.signals",
     "StepInfo": "model.workflow_info",
     "StepStatus": "model.statuses",
+    "Subscription": "notifications.subscription",
     "SyncFlowBuilder": "engine.flow_builder",
+    "SyncNotifications": "engine.sync_messages",
     "SyncRunHandle": "engine.sync_handles",
+    "SyncSubscription": "engine.sync_messages",
     "TaskStatus": "model.statuses",
     "WaitReason": "model.statuses",
     "Worker": "engine.worker",

@@ -17,6 +17,7 @@ from singularity_workflow.store import sql_files
 from singularity_workflow.store.borrowed import call_on
 from singularity_workflow.store.channel import Channel
 from singularity_workflow.store.connections import JsonText, array_text
+from singularity_workflow.store.messages import MessageStore
 from singularity_workflow.store.replies import (
     Adoption,
     Beat,
@@ -57,6 +58,7 @@ class Store:
         self._pool = pool
         self._hot = (Channel(self.dsn, "tasks"), Channel(self.dsn, "tasks 2"))
         self._starts = Channel(self.dsn, "starts")
+        self.messages = MessageStore(pool)
 
     async def close(self) -> None:
         """Close the dedicated connections, and the pool if it is ours."""
@@ -459,6 +461,10 @@ class Store:
     async def send_probe(self, payload: str) -> None:
         """Send a listener of ours its own payload."""
         await self._pooled("notifications/probe", payload=payload)
+
+    async def announce_listening(self) -> None:
+        """Tell all engines that somebody listens to the events of runs."""
+        await self._pooled("notifications/announce_listening")
 
     async def _pooled(self, query: str, /, **parameters: Any) -> Any:
         return await self._pool.call(sql_files.query(query), parameters)

@@ -1,0 +1,76 @@
+-- singularity_workflow.read_messages: a page of a queue, in the order of positions.
+--
+-- Called by  Store.read_messages; public
+-- Locks      none
+-- Errors     SW407 no such queue
+--
+-- The horizon is the first place that may still get messages: what is below it is
+-- complete, and whoever goes on from there misses nothing. A page ends at the horizon, or
+-- has all that lies beyond it, as one snapshot shows it: an effect is never read before
+-- its cause, which a later snapshot might show further in front. It ends early, too, when
+-- its messages are large. Messages that were sent by pgmq's own functions have no place,
+-- and are not seen here.
+create or replace function singularity_workflow.read_messages(
+  p_queue     text,
+  p_pos       bigint default 0,       -- from this place on
+  p_id        bigint default 0,
+  p_limit     integer default 100,
+  p_positions bigint[] default null,  -- just these places
+  p_bare      boolean default false   -- without payloads
+)
+returns json                  -- {horizon, has_more, messages: [[pos, id, sent at, headers, message], …]}
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+  c_beyond constant integer := 10000;     -- messages; a page has no more even of those
+  c_size constant bigint := 4194304;      -- bytes, as they are stored
+  v_reply json;
+begin
+  execute format(
+    'with limits as materialized (
+       select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon),
+     final as materialized (
+       select (q.headers->>''pos'')::bigint as pos, q.msg_id, pg_column_size(q.message) as size
+       from pgmq.%1$I q
+       where ((q.headers->>''pos'')::bigint, q.msg_id) >= ($1, $2)
+         and (q.headers->>''pos'')::bigint < (select l.horizon from limits l) %2$s
+       order by (q.headers->>''pos'')::bigint, q.msg_id
+       limit $3 + 1),
+     beyond as materialized (
+       select (q.headers->>''pos'')::bigint as pos, q.msg_id, pg_column_size(q.message) as size
+       from pgmq.%1$I q
+       where (select count(*) from final) <= $3
+         and ((q.headers->>''pos'')::bigint, q.msg_id) >= ($1, $2)
+         and (q.headers->>''pos'')::bigint >= (select l.horizon from limits l) %2$s
+       order by (q.headers->>''pos'')::bigint, q.msg_id
+       limit greatest($3, $5) + 1),
+     numbered as materialized (
+       select a.pos, a.msg_id, row_number() over w as place, a.pos < l.horizon as is_final,
+         sum(a.size) over w - a.size as before
+       from (select * from final union all select * from beyond) a cross join limits l
+       window w as (order by a.pos, a.msg_id)),
+     page as materialized (
+       select n.pos, n.msg_id from numbered n
+       where n.before < $6 and n.place <= case when n.is_final then $3 else greatest($3, $5) end)
+     select json_build_object(
+       ''horizon'', (select l.horizon from limits l),
+       ''has_more'', (select count(*) from numbered) > (select count(*) from page),
+       ''messages'', (
+         select coalesce(json_agg(json_build_array(
+           p.pos, p.msg_id, q.enqueued_at, q.headers, %3$s) order by p.pos, p.msg_id), ''[]'')
+         from page p join pgmq.%1$I q on q.msg_id = p.msg_id))',
+    singularity_workflow.find_queue(p_queue),
+    case when p_positions is null then '' else 'and (q.headers->>''pos'')::bigint = any ($4)' end,
+    case when p_bare then 'null' else 'q.message' end)
+  into v_reply using p_pos, p_id, p_limit, p_positions, c_beyond, c_size;
+  return v_reply;
+end;
+$function$;
+
+comment on function singularity_workflow.read_messages(text, bigint, bigint, integer, bigint[], boolean) is
+  'A page of messages from a place on, and up to where places are complete.';
