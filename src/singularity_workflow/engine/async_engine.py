@@ -17,6 +17,7 @@ from singularity_workflow.engine.inspection import read_worker_ids
 from singularity_workflow.engine.registry import Registered, Registration
 from singularity_workflow.engine.requests import (
     Execution,
+    NotifyEvents,
     StartRequest,
     build_request,
 )
@@ -172,6 +173,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -188,6 +190,8 @@ class AsyncEngine(RunControls):
                 passes, the run is cancelled.
             max_retries: Gives every step this many attempts more than one.
             parallel: False: at most one task of the run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local": this process runs the steps. "distributed": any
                 worker that serves the workflow's queue.
             idempotency_key: A second start with the same key is the first one's run.
@@ -211,7 +215,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         request = await self._request(
             workflow, input, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, idempotency_key=idempotency_key,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            idempotency_key=idempotency_key,
             priority=priority, tags=tags, metadata=metadata,
         )  # fmt: skip
         starting = asyncio.ensure_future(session.start([request], execution))
@@ -233,6 +238,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -249,6 +255,8 @@ class AsyncEngine(RunControls):
             timeout: The run's deadline.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             idempotency_key: The same key is the same run.
             priority: Higher goes first.
@@ -266,7 +274,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         request = await self._request(
             workflow, input, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, idempotency_key=idempotency_key,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            idempotency_key=idempotency_key,
             priority=priority, tags=tags, metadata=metadata,
         )  # fmt: skip
         if connection is not None:
@@ -284,6 +293,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -298,6 +308,8 @@ class AsyncEngine(RunControls):
             timeout: The deadline of each run.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task of a run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             priority: Higher goes first.
             tags: Words to find the runs by.
@@ -312,7 +324,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         requests = await self._requests(
             workflow, inputs, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, priority=priority, tags=tags,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            priority=priority, tags=tags,
             metadata=metadata,
         )  # fmt: skip
         if not requests:
@@ -330,6 +343,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -347,6 +361,8 @@ class AsyncEngine(RunControls):
             timeout: The deadline of each run.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task of a run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             priority: Higher goes first.
             tags: Words to find the runs by.
@@ -364,7 +380,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         requests = await self._requests(
             workflow, inputs, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, priority=priority, tags=tags,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            priority=priority, tags=tags,
             metadata=metadata,
         )  # fmt: skip
         if not requests:

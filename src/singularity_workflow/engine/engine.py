@@ -16,7 +16,7 @@ from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.flow_builder import SyncFlowBuilder
 from singularity_workflow.engine.portal import Portal
 from singularity_workflow.engine.registry import Registration
-from singularity_workflow.engine.requests import Execution
+from singularity_workflow.engine.requests import Execution, NotifyEvents
 from singularity_workflow.engine.settings import (
     DEFAULT_CONCURRENCY,
     DEFAULT_LEASE,
@@ -115,6 +115,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -129,6 +130,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 idempotency_key=idempotency_key,
                 priority=priority,
@@ -145,6 +147,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -160,6 +163,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 idempotency_key=idempotency_key,
                 priority=priority,
@@ -178,6 +182,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -191,6 +196,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 priority=priority,
                 tags=tags,
@@ -208,6 +214,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -222,6 +229,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 priority=priority,
                 tags=tags,

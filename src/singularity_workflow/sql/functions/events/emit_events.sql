@@ -20,7 +20,8 @@ as $function$
 declare
   v_held json;
   v_refused json;
-  v_part record;
+  v_runs uuid[];
+  v_events json[];
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
@@ -45,10 +46,11 @@ begin
   into v_held, v_refused
   from judged j;
 
-  v_part := singularity_workflow.emitted_events(coalesce(v_held, '[]'));
+  select e.p_runs, e.p_events into v_runs, v_events
+  from singularity_workflow.emitted_events(coalesce(v_held, '[]')) e;
   return json_build_object(
     'refused', v_refused,
-    'events', singularity_workflow.append_events(v_part.p_runs, v_part.p_events, clock_timestamp()));
+    'events', singularity_workflow.append_events(v_runs, v_events, clock_timestamp()));
 end;
 $function$;
 

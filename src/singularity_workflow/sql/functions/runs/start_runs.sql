@@ -219,8 +219,8 @@ begin
   end if;
 
   if v_level > 0 then
-    v_events := array[singularity_workflow.record_events(
-      v_now, v_new, p_ended => v_told, p_started => v_ready, p_taken => v_handed, p_ended_runs => v_ended)];
+    v_events := singularity_workflow.record_events(
+      v_now, v_level, v_new, p_ended => v_told, p_started => v_ready, p_taken => v_handed, p_ended_runs => v_ended);
   end if;
   if p_notify then
     perform singularity_workflow.send_hints(v_announced, '{}', v_events);

@@ -31,9 +31,9 @@ begin
   p_ended_run := coalesce(v_advanced.p_failed_runs, '{}')
     || coalesce(singularity_workflow.count_down_runs(v_advanced.p_completed, p_now), '{}');
   if p_level > 0 then
-    p_events := array[singularity_workflow.record_events(
-      p_now, array[p_run_id], p_ended => p_told || v_advanced.p_completed,
-      p_started => v_advanced.p_started, p_ended_runs => p_ended_run)];
+    p_events := singularity_workflow.record_events(
+      p_now, p_level, array[p_run_id], p_ended => p_told || v_advanced.p_completed,
+      p_started => v_advanced.p_started, p_ended_runs => p_ended_run);
   end if;
 end;
 $function$;

@@ -33,7 +33,8 @@ begin
   end if;
   v_taken := singularity_workflow.take_tasks(p_worker_id, p_queues, p_low, p_n, clock_timestamp(), p_lost);
   if v_taken.p_has_events and cardinality(v_taken.p_taken) > 0 then
-    v_events := array[singularity_workflow.record_events(clock_timestamp(), p_taken => v_taken.p_taken)];
+    v_events := singularity_workflow.record_events(
+      clock_timestamp(), 2::smallint, p_taken => v_taken.p_taken);
   end if;
   return json_build_object(
     'work', singularity_workflow.task_reply(v_taken.p_taken, '{}', p_known_maps),

@@ -196,7 +196,7 @@ begin
 
   if v_level > 0 then
     v_events := v_events || singularity_workflow.record_events(
-      v_now, p_emitted => v_emitted, p_done => v_done, p_missed => v_missed,
+      v_now, v_level, p_emitted => v_emitted, p_done => v_done, p_missed => v_missed,
       p_ended => v_ended || v_dropped, p_started => v_started, p_taken => v_handed,
       p_ended_runs => v_ended_runs);
   end if;
