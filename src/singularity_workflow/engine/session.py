@@ -65,7 +65,7 @@ class Session:
         self.waiters = Waiters(self.store, lambda: self.hub.is_listening)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
         self.binder = Binder(self.store, self.registry)
-        self.notifier = Notifier(self.store, lambda: False)
+        self.notifier = Notifier(self.store, lambda: self.hub.has_event_listeners)
         self.hub.subscribe(
             on_ended=self._on_ended_elsewhere, on_gap=self.waiters.ask_for_all
         )

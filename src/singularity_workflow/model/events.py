@@ -11,9 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 __all__ = [
-    "ENDS_OF_RUNS",
     "EVENT_QUEUE",
-    "EVENT_TYPES",
     "LEVELS",
     "Event",
     "events_of",
@@ -21,33 +19,6 @@ __all__ = [
 
 EVENT_QUEUE: Final = "workflow_events"
 """The queue that holds them."""
-
-EVENT_TYPES: Final = (
-    "workflow_started",
-    "workflow_paused",
-    "workflow_resumed",
-    "workflow_completed",
-    "workflow_failed",
-    "workflow_cancelled",
-    "step_started",
-    "step_completed",
-    "step_failed",
-    "step_skipped",
-    "task_started",
-    "task_completed",
-    "task_failed",
-    "task_retried",
-    "task_skipped",
-    "task_progress",
-)
-"""The types that the engine writes."""
-
-ENDS_OF_RUNS: Final = frozenset({
-    "workflow_completed",
-    "workflow_failed",
-    "workflow_cancelled",
-})  # fmt: skip
-"""After one of these there is no other event of the run."""
 
 LEVELS: Final[Mapping[bool | str, str]] = {True: "all", "run": "run", False: "none"}
 """What `notify_events` may be, and what the database calls it."""

@@ -39,9 +39,7 @@ class Notifier:
         are_events_wanted: Whether anybody listens to events.
     """
 
-    def __init__(
-        self, store: HintStore, are_events_wanted: Callable[[], bool]
-    ) -> None:
+    def __init__(self, store: HintStore, are_events_wanted: Callable[[], bool]) -> None:
         self._store = store
         self._are_events_wanted = are_events_wanted
         self._key: int | None = None
@@ -82,9 +80,7 @@ class Notifier:
             ended, self._ended = self._ended, set()
             events, self._events = self._events, set()
             try:
-                await self._store.send_hints(
-                    key, [UUID(one) for one in ended], events
-                )
+                await self._store.send_hints(key, [UUID(one) for one in ended], events)
             except SingularityError as error:
                 # whoever it was for finds out by polling
                 logger.info("a hint was not sent: %s", error.message)

@@ -17,6 +17,7 @@ from singularity_workflow.store import sql_files
 from singularity_workflow.store.borrowed import call_on
 from singularity_workflow.store.channel import Channel
 from singularity_workflow.store.connections import JsonText, array_text
+from singularity_workflow.store.events import EventStore
 from singularity_workflow.store.messages import MessageStore
 from singularity_workflow.store.replies import (
     Adoption,
@@ -59,6 +60,7 @@ class Store:
         self._hot = (Channel(self.dsn, "tasks"), Channel(self.dsn, "tasks 2"))
         self._starts = Channel(self.dsn, "starts")
         self.messages = MessageStore(pool)
+        self.events = EventStore(pool)
 
     async def close(self) -> None:
         """Close the dedicated connections, and the pool if it is ours."""

@@ -28,6 +28,7 @@ from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
 from singularity_workflow.worker.reporting import REJECTIONS, Outbox, reject
 from singularity_workflow.worker.routing import ForeignTasks, WorkflowRouter
 from singularity_workflow.worker.runner import Runner
+from singularity_workflow.worker.told_events import ToldEvents
 from singularity_workflow.worker.waiters import Waiters
 
 __all__ = ["Dispatcher", "DispatcherHooks", "TaskStore"]
@@ -107,6 +108,7 @@ class Dispatcher:
         runner: What runs it.
         waiters: Who is told of the ends of runs.
         router: Finds the code of versions that the catalog lacks.
+        told: What tasks tell while they run.
         hooks: Who else is told of what happens.
     """
 
@@ -121,6 +123,7 @@ class Dispatcher:
         runner: Runner,
         waiters: Waiters,
         router: WorkflowRouter,
+        told: ToldEvents,
         hooks: DispatcherHooks,
     ) -> None:
         self.worker_id = worker_id
@@ -146,6 +149,7 @@ class Dispatcher:
             on_recorded=self.absorb,
             on_end=self._on_end,
             on_lane_free=self._on_lane_free,
+            told=told,
         )
         self._foreign = ForeignTasks(
             router=router,

@@ -28,6 +28,7 @@ from singularity_workflow.worker.resources import OpenResources
 from singularity_workflow.worker.runner import Runner
 from singularity_workflow.worker.threads import DaemonThreads
 from singularity_workflow.worker.ticker import Duty, Reaper, Ticker
+from singularity_workflow.worker.told_events import ToldEvents
 from singularity_workflow.worker.waiters import Waiters
 from singularity_workflow.worker.watchdog import LoopWatchdog
 
@@ -105,6 +106,7 @@ class TaskWorker:
             lambda: self.may_judge,
             self._on_reaped,
         )
+        self._told = ToldEvents(store.events, notifier.tell_events)
         self.dispatcher = Dispatcher(
             store=store,
             worker_id=worker_id,
@@ -118,9 +120,11 @@ class TaskWorker:
                 dsn=store.dsn,
                 worker_id=lambda: self.worker_id,
                 children=catalog.newest,
+                told=self._told,
             ),
             waiters=waiters,
             router=catalog,
+            told=self._told,
             hooks=DispatcherHooks(
                 on_timer=self.ticker.due_in,
                 on_lost_call=self._on_lost_call,
@@ -164,6 +168,7 @@ class TaskWorker:
             is_told=self._is_told,
         )
         self._heartbeat.start()
+        self._told.start()
         self.dispatcher.start()
         self.ticker.start()
         self.reaper.start()
@@ -177,6 +182,7 @@ class TaskWorker:
         await self.reaper.close()
         await self.ticker.close()
         await self.dispatcher.close()
+        await self._told.close()
         if self._rebirth is not None:
             self._rebirth.cancel()
         if self._heartbeat is not None:
