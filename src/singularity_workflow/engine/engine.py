@@ -111,7 +111,7 @@ class Engine(SyncRunControls):
     @property
     def notifications(self) -> SyncNotifications:
         """What sends messages and listens to them."""
-        return SyncNotifications(self, self._engine.notifications)
+        return SyncNotifications(self._call, self._engine.notifications)
 
     def execute(
         self,

@@ -147,8 +147,8 @@ class Notifications:
         """
         Listen to a queue, and to bare notifications of this name.
 
-        `await` the subscription, or use `async with`: from then on it gets every message
-        that is committed. Take them by `async for` or `get`, or give a callback.
+        `await` the subscription, or use `async with`: from then on it gets every
+        message that is committed. Take them by `async for` or `get`, or give a callback.
 
         Args:
             queue: Its name; it is made if it is not there.
@@ -237,7 +237,7 @@ class Notifications:
                 raise InvalidSetting("payload must be text, got None")
             if (size := len(text.encode())) >= _LONGEST_NOTICE:
                 raise InvalidSetting(
-                    f"payload has {size} bytes, less than {_LONGEST_NOTICE} are possible",
+                    f"payload has {size} bytes, {_LONGEST_NOTICE - 1} are possible",
                     hint="send_with_notify takes messages of any length.",
                 )
             sent.verb = "notified"
@@ -260,7 +260,9 @@ class Notifications:
         number = read_bounded("message_id", message_id, 0, _HIGHEST_ID)
         if number is None:
             raise InvalidSetting("message_id must be an integer, got None")
-        return await MessageSource(self._session().store.messages, name).read_one(number)
+        return await MessageSource(self._session().store.messages, name).read_one(
+            number
+        )
 
     async def history(
         self, queue: str, after: str | None = None, limit: int = 100

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.messages import Notifications
     from singularity_workflow.notifications.subscription import Subscription
 
-__all__ = ["Caller", "SyncNotifications", "SyncSubscription"]
+__all__ = ["Call", "SyncNotifications", "SyncSubscription"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-class Caller(Protocol):
-    """What runs coroutines: an `Engine`."""
+class Call(Protocol):
+    """Runs a coroutine of an `Engine` to its end."""
 
-    def _call(self, coroutine: Coroutine[Any, Any, _R]) -> _R:
+    def __call__(self, coroutine: Coroutine[Any, Any, _R]) -> _R:
         raise NotImplementedError
 
 
@@ -42,8 +42,8 @@ class SyncSubscription(Generic[_T]):
     .. versionadded:: 0.1
     """
 
-    def __init__(self, engine: Caller, subscription: Subscription[_T]) -> None:
-        self._engine = engine
+    def __init__(self, call: Call, subscription: Subscription[_T]) -> None:
+        self._call = call
         self._subscription = subscription
         # taken from the loop's thread already, many at a time
         self._taken: deque[_T] = deque()
@@ -66,7 +66,7 @@ class SyncSubscription(Generic[_T]):
     def close(self) -> None:
         """End it; see `Subscription.close`."""
         if not self.is_closed:
-            self._engine._call(self._subscription.close())
+            self._call(self._subscription.close())
 
     def get(self, timeout: Duration | None = None) -> _T:
         """Return what comes next; see `Subscription.get`."""
@@ -80,7 +80,7 @@ class SyncSubscription(Generic[_T]):
                 found.append(self._taken.popleft())
             except IndexError:
                 break
-        return found or self._engine._call(self._subscription.take(timeout, most))
+        return found or self._call(self._subscription.take(timeout, most))
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +99,7 @@ class SyncSubscription(Generic[_T]):
     def __next__(self) -> _T:
         try:
             if not self._taken:
-                self._taken.extend(self._engine._call(self._subscription.take()))
+                self._taken.extend(self._call(self._subscription.take()))
             return self._taken.popleft()
         except SubscriptionEnded:
             raise StopIteration from None
@@ -115,8 +115,8 @@ class SyncNotifications:
     .. versionadded:: 0.1
     """
 
-    def __init__(self, engine: Caller, notifications: Notifications) -> None:
-        self._engine = engine
+    def __init__(self, call: Call, notifications: Notifications) -> None:
+        self._call = call
         self._notifications = notifications
 
     def send_with_notify(
@@ -128,7 +128,7 @@ class SyncNotifications:
         connection: object = None,
     ) -> int:
         """Store a message and tell listeners; see `Notifications.send_with_notify`."""
-        return self._engine._call(
+        return self._call(
             self._notifications.send_with_notify(
                 queue, message, headers=headers, connection=connection
             )
@@ -143,7 +143,7 @@ class SyncNotifications:
         connection: object = None,
     ) -> list[int]:
         """Store messages; see `Notifications.send_batch_with_notify`."""
-        return self._engine._call(
+        return self._call(
             self._notifications.send_batch_with_notify(
                 queue, messages, headers=headers, connection=connection
             )
@@ -160,7 +160,7 @@ class SyncNotifications:
         async def listen() -> Subscription[Message]:
             return await self._notifications.listen(queue, callback, after)
 
-        return SyncSubscription(self._engine, self._engine._call(listen()))
+        return SyncSubscription(self._call, self._call(listen()))
 
     def unlisten(self, subscription: SyncSubscription[Any]) -> None:
         """End a subscription; see `Notifications.unlisten`."""
@@ -174,20 +174,20 @@ class SyncNotifications:
         self, channel: str, payload: str = "", *, connection: object = None
     ) -> None:
         """Notify, and store nothing; see `Notifications.notify_only`."""
-        self._engine._call(
+        self._call(
             self._notifications.notify_only(channel, payload, connection=connection)
         )
 
     def read_message(self, queue: str, message_id: int) -> Message | None:
         """Return one message; see `Notifications.read_message`."""
-        return self._engine._call(self._notifications.read_message(queue, message_id))
+        return self._call(self._notifications.read_message(queue, message_id))
 
     def history(
         self, queue: str, after: str | None = None, limit: int = 100
     ) -> list[Message]:
         """Return the messages that there are; see `Notifications.history`."""
-        return self._engine._call(self._notifications.history(queue, after, limit))
+        return self._call(self._notifications.history(queue, after, limit))
 
     def set_retention(self, queue: str, retention: Duration) -> None:
         """Say how long a queue keeps messages; see `Notifications.set_retention`."""
-        self._engine._call(self._notifications.set_retention(queue, retention))
+        self._call(self._notifications.set_retention(queue, retention))

@@ -103,9 +103,7 @@ class Feed:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def add(
-        self, inbox: Inbox, after: Position | None
-    ) -> None:
+    async def add(self, inbox: Inbox, after: Position | None) -> None:
         """
         Let a listener have what comes.
 

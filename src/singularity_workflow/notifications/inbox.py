@@ -1,8 +1,8 @@
 """
 What one listener has not taken yet, and how it catches up.
 
-A listener that is too slow never holds up others: what does not fit is left in the table
-and read from there later. So nothing is lost, and something may come twice.
+A listener that is too slow never holds up others: what does not fit is left in the
+table and read from there later. So nothing is lost, and something may come twice.
 """
 
 from __future__ import annotations
@@ -243,9 +243,7 @@ class Inbox:
         if position < self._start:
             return False
         split = self._split
-        return (
-            split is None or position[:2] != split[:2] or position.part >= split.part
-        )
+        return split is None or position[:2] != split[:2] or position.part >= split.part
 
     def _put(self, placed: Placed) -> None:
         item = placed.item

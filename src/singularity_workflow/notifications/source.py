@@ -112,7 +112,7 @@ class MessageSource:
         runs: Sequence[str] | None = None,  # noqa: ARG002 - messages have none
         bare: bool = False,
     ) -> MessagePage:
-        """Return messages from a position on; a queue that was dropped is made again."""
+        """Return messages from a position on; a dropped queue is made again."""
         read = partial(
             self._store.read,
             self.name,
