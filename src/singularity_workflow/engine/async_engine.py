@@ -14,6 +14,7 @@ from singularity_workflow.engine.controls import RunControls, RunId
 from singularity_workflow.engine.flow_builder import FlowBuilder
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import read_worker_ids
+from singularity_workflow.engine.messages import Notifications
 from singularity_workflow.engine.registry import Registered, Registration
 from singularity_workflow.engine.requests import (
     Execution,
@@ -95,6 +96,7 @@ class AsyncEngine(RunControls):
         self._ids = IdMaker()
         self._session: Session | None = None
         self._connecting = asyncio.Lock()
+        self._notifications = Notifications(lambda: self._opened)
 
     # life
 
@@ -162,6 +164,11 @@ class AsyncEngine(RunControls):
     def flow_builder(self) -> FlowBuilder:
         """What makes workflows whose steps are data."""
         return FlowBuilder(self)
+
+    @property
+    def notifications(self) -> Notifications:
+        """What sends messages and listens to them."""
+        return self._notifications
 
     # runs
 

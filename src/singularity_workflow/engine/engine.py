@@ -24,6 +24,7 @@ from singularity_workflow.engine.settings import (
 )
 from singularity_workflow.engine.sync_controls import SyncRunControls
 from singularity_workflow.engine.sync_handles import SyncRunHandle
+from singularity_workflow.engine.sync_messages import SyncNotifications
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.signature import StepFunction
@@ -106,6 +107,11 @@ class Engine(SyncRunControls):
     def flow_builder(self) -> SyncFlowBuilder:
         """What makes workflows whose steps are data."""
         return SyncFlowBuilder(self)
+
+    @property
+    def notifications(self) -> SyncNotifications:
+        """What sends messages and listens to them."""
+        return SyncNotifications(self._call, self._engine.notifications)
 
     def execute(
         self,

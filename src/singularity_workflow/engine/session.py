@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
@@ -24,6 +24,7 @@ from singularity_workflow.engine.requests import Execution, StartRequest
 from singularity_workflow.engine.settings import EngineSettings
 from singularity_workflow.engine.starter import Starter
 from singularity_workflow.errors import SingularityError
+from singularity_workflow.notifications.feeds import Feeds
 from singularity_workflow.notifications.hub import Hub
 from singularity_workflow.notifications.notifier import Notifier
 from singularity_workflow.store.replies import EndedRun, Moved, Reply
@@ -62,6 +63,7 @@ class Session:
         self.store: Store = database.store
         self.catalog = Catalog(self.store, self._settings.resources)
         self.hub = Hub(self.store)
+        self.feeds = Feeds(self.hub, self.store.announce_listening)
         self.waiters = Waiters(self.store, lambda: self.hub.is_listening)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
         self.binder = Binder(self.store, self.registry)
@@ -69,6 +71,7 @@ class Session:
         self.hub.subscribe(
             on_ended=self._on_ended_elsewhere, on_gap=self.waiters.ask_for_all
         )
+        self._kept: set[asyncio.Task[None]] = set()
         self._worker: TaskWorker | None = None
         self._starter: Starter | None = None
         self._workers: list[TaskWorker] = []
@@ -298,8 +301,18 @@ class Session:
         self._workers.append(worker)
         return worker
 
+    def keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Let a coroutine of a listener run, until the session is closed."""
+        task = asyncio.create_task(coroutine)
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
     async def close(self) -> None:
         """Stop the worker, and close what was opened."""
+        await self.feeds.close()
+        for task in list(self._kept):
+            if task is not asyncio.current_task():
+                task.cancel()
         await self._remote_starter.close()
         if self._starter is not None:
             await self._starter.close()

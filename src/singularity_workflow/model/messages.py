@@ -22,9 +22,9 @@ class Message:
         payload: What was sent; of a bare notification its text.
         sent_at: When its transaction began; of a bare notification None.
         cursor:
-            Where a listener goes on that has dealt with this message: it misses nothing,
-            and may get again what was sent about the same time. None for a bare
-            notification, and for what pgmq's own functions have sent.
+            Where a listener goes on that has dealt with this message: it misses
+            nothing, and may get again what was sent about the same time. None for a
+            bare notification, and for what pgmq's own functions have sent.
         headers: What was sent beside the payload, such as `traceparent`.
         lagged:
             Whether the listener was too slow before it, and has caught up from the

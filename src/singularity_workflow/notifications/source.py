@@ -4,15 +4,20 @@ What a feed reads from: messages of a queue, or what the engine has noted of run
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
+from singularity_workflow.errors import QueueNotFound
 from singularity_workflow.model.messages import Message
 from singularity_workflow.model.positions import Placed, Position, make_cursor
 from singularity_workflow.store.messages import MessageStore
 from singularity_workflow.store.pages import MessagePage, StoredMessage
 
 __all__ = ["MessageSource", "Page", "Row", "Source"]
+
+logger = logging.getLogger(__name__)
 
 
 class Row(Protocol):
@@ -73,9 +78,6 @@ class Source(Protocol):
             positions: The rows of just these places.
             runs: The rows of just these runs; may be ignored.
             bare: Whether only the places are needed.
-
-        Raises:
-            QueueNotFound: If it was removed.
         """
         raise NotImplementedError
 
@@ -110,10 +112,21 @@ class MessageSource:
         runs: Sequence[str] | None = None,  # noqa: ARG002 - messages have none
         bare: bool = False,
     ) -> MessagePage:
-        """Return messages from a position on."""
-        return await self._store.read(
-            self.name, start, limit=limit, positions=positions, bare=bare
+        """Return messages from a position on; a dropped queue is made again."""
+        read = partial(
+            self._store.read,
+            self.name,
+            start,
+            limit=limit,
+            positions=positions,
+            bare=bare,
         )
+        try:
+            return await read()
+        except QueueNotFound:
+            logger.warning("queue %r was dropped, and is made again", self.name)
+            await self.open()
+            return await read()
 
     async def read_one(self, number: int) -> Message | None:
         """Return one message, None if it is not there."""

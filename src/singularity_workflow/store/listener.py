@@ -74,6 +74,7 @@ class Listener:
         self._wanted: Counter[str] = Counter()
         self._heard: set[str] = set()
         self._changed = asyncio.Event()
+        self._is_deaf = False
         self.is_listening = False
         self.listening_since = 0.0
 
@@ -111,7 +112,7 @@ class Listener:
         """Wait until notifications are known to arrive; tell whether they do."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while not self.is_listening:
+                while not self.is_listening and not self._is_deaf:
                     await self._next_change()
         return self.is_listening
 
@@ -167,6 +168,8 @@ class Listener:
                 while True:
                     await self._take_notifications(connection)
                     if probing.done() and not probing.result():
+                        self._is_deaf = True
+                        self._changed.set()
                         return await asyncio.sleep(_PAUSE_WHEN_DEAF)
                     with cut_after(connection, _HEALTH_TIMEOUT):
                         await connection.execute(sql_files.query("session/ping"))
@@ -177,21 +180,34 @@ class Listener:
     async def _take_notifications(
         self, connection: psycopg.AsyncConnection[Any]
     ) -> None:
-        """Take what comes, until it is time to see whether the connection lives."""
-        timeout = _HEALTH_CHECK if self.is_listening else _PROBE_TIMEOUT
-        async for notification in connection.notifies(timeout=timeout):
-            if notification.payload == self._probe:
-                self._heard_probe.set()
-                if not self.is_listening:
-                    self.is_listening = True
-                    self.listening_since = asyncio.get_running_loop().time()
-                    self._changed.set()
-                    self._on_gap()
-                    return
-            elif notification.payload == self._probe + _WAKE:
-                return
-            elif not notification.payload.startswith(_PROBE):
-                self._on_notification(notification.channel, notification.payload)
+        """
+        Take what comes, until there is something else to do with the connection.
+
+        That is to see whether it lives, or to follow other channels.
+        """
+        now = asyncio.get_running_loop().time
+        end = now() + (_HEALTH_CHECK if self.is_listening else _PROBE_TIMEOUT)
+        must_stop = False
+        while not must_stop and now() < end:
+            # to leave the iterator early would lose the rest of a packet
+            async for one in connection.notifies(timeout=end - now(), stop_after=1):
+                must_stop |= self._take(one.channel, one.payload)
+
+    def _take(self, channel: str, payload: str) -> bool:
+        """Take one notification; tell whether it was for this listener itself."""
+        if payload == self._probe:
+            self._heard_probe.set()
+            if not self.is_listening:
+                self.is_listening, self._is_deaf = True, False
+                self.listening_since = asyncio.get_running_loop().time()
+                self._changed.set()
+                self._on_gap()
+                return True
+        elif payload == self._probe + _WAKE:
+            return True
+        elif channel != WORK_CHANNEL or not payload.startswith(_PROBE):
+            self._on_notification(channel, payload)
+        return False
 
     async def _follow_channels(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Listen to what is wanted now, and to nothing else."""

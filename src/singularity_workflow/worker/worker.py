@@ -37,6 +37,9 @@ __all__ = ["TaskWorker", "local_queue"]
 logger = logging.getLogger(__name__)
 
 ADOPTION_PAUSE: Final = 10.0
+_PRUNING_PAUSE: Final = 60.0
+_PRUNED_AT_ONCE: Final = 2_000
+_PAUSE_BETWEEN_PRUNES: Final = 0.1
 _PAUSE_WHEN_AWAY: Final = 0.5
 
 
@@ -135,6 +138,7 @@ class TaskWorker:
             ),
         )
         self.adopter = Duty("adoption", self._adopt, ADOPTION_PAUSE, SHARE_OF_WALKS)
+        self.pruner = Duty("retention", self._prune, _PRUNING_PAUSE)
         self._adopting = asyncio.Lock()
         self._heartbeat: Heartbeat | None = None
         self._waiters = waiters
@@ -175,9 +179,11 @@ class TaskWorker:
         self.reaper.due_in(0)  # whose place we take may have died
         self.adopter.start()
         self.adopter.due_in(0)
+        self.pruner.start()
 
     async def close(self) -> None:
         """Stop in good order: what is not finished goes back to its queue."""
+        await self.pruner.close()
         await self.adopter.close()
         await self.reaper.close()
         await self.ticker.close()
@@ -194,6 +200,11 @@ class TaskWorker:
         self._threads.shutdown()
         await self._resources.close()
         await asyncio.to_thread(self._executors.close)
+
+    async def _prune(self) -> float | None:
+        """Remove messages that were kept for long enough."""
+        _, has_more = await self._store.messages.prune(_PRUNED_AT_ONCE)
+        return _PAUSE_BETWEEN_PRUNES if has_more else None
 
     async def adopt(self, versions: Sequence[int]) -> Adoption:
         """
