@@ -18,6 +18,7 @@ from singularity_workflow.engine.messages import Notifications
 from singularity_workflow.engine.registry import Registered, Registration
 from singularity_workflow.engine.requests import (
     Execution,
+    NotifyEvents,
     StartRequest,
     build_request,
 )
@@ -179,6 +180,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -195,6 +197,8 @@ class AsyncEngine(RunControls):
                 passes, the run is cancelled.
             max_retries: Gives every step this many attempts more than one.
             parallel: False: at most one task of the run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local": this process runs the steps. "distributed": any
                 worker that serves the workflow's queue.
             idempotency_key: A second start with the same key is the first one's run.
@@ -218,7 +222,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         request = await self._request(
             workflow, input, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, idempotency_key=idempotency_key,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            idempotency_key=idempotency_key,
             priority=priority, tags=tags, metadata=metadata,
         )  # fmt: skip
         starting = asyncio.ensure_future(session.start([request], execution))
@@ -240,6 +245,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -256,6 +262,8 @@ class AsyncEngine(RunControls):
             timeout: The run's deadline.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             idempotency_key: The same key is the same run.
             priority: Higher goes first.
@@ -273,7 +281,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         request = await self._request(
             workflow, input, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, idempotency_key=idempotency_key,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            idempotency_key=idempotency_key,
             priority=priority, tags=tags, metadata=metadata,
         )  # fmt: skip
         if connection is not None:
@@ -291,6 +300,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -305,6 +315,8 @@ class AsyncEngine(RunControls):
             timeout: The deadline of each run.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task of a run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             priority: Higher goes first.
             tags: Words to find the runs by.
@@ -319,7 +331,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         requests = await self._requests(
             workflow, inputs, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, priority=priority, tags=tags,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            priority=priority, tags=tags,
             metadata=metadata,
         )  # fmt: skip
         if not requests:
@@ -337,6 +350,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -354,6 +368,8 @@ class AsyncEngine(RunControls):
             timeout: The deadline of each run.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task of a run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             priority: Higher goes first.
             tags: Words to find the runs by.
@@ -371,7 +387,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         requests = await self._requests(
             workflow, inputs, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, priority=priority, tags=tags,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            priority=priority, tags=tags,
             metadata=metadata,
         )  # fmt: skip
         if not requests:

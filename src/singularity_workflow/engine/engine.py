@@ -16,7 +16,7 @@ from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.flow_builder import SyncFlowBuilder
 from singularity_workflow.engine.portal import Portal
 from singularity_workflow.engine.registry import Registration
-from singularity_workflow.engine.requests import Execution
+from singularity_workflow.engine.requests import Execution, NotifyEvents
 from singularity_workflow.engine.settings import (
     DEFAULT_CONCURRENCY,
     DEFAULT_LEASE,
@@ -121,6 +121,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -135,6 +136,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 idempotency_key=idempotency_key,
                 priority=priority,
@@ -151,6 +153,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -166,6 +169,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 idempotency_key=idempotency_key,
                 priority=priority,
@@ -184,6 +188,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -197,6 +202,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 priority=priority,
                 tags=tags,
@@ -214,6 +220,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -228,6 +235,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 priority=priority,
                 tags=tags,

@@ -67,7 +67,7 @@ class Session:
         self.waiters = Waiters(self.store, lambda: self.hub.is_listening)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
         self.binder = Binder(self.store, self.registry)
-        self.notifier = Notifier(self.store)
+        self.notifier = Notifier(self.store, lambda: self.hub.has_event_listeners)
         self.hub.subscribe(
             on_ended=self._on_ended_elsewhere, on_gap=self.waiters.ask_for_all
         )
@@ -208,6 +208,7 @@ class Session:
                 ended = [one.run_id for one in fired.ended]
                 self._on_ended_elsewhere(ended)
                 self.notifier.tell_ended(ended)
+            self.notifier.tell_events(fired.events)
             if fired.next_in is None or fired.next_in > 0:
                 return
 
@@ -330,6 +331,8 @@ class Session:
             await worker.close()
 
     def _on_started_elsewhere(self, reply: Reply, are_workers_told: bool) -> None:
+        if not are_workers_told:
+            self.notifier.tell_events(reply.events)
         if reply.announced is not None:
             if not are_workers_told:
                 self.notifier.announce(reply.announced)

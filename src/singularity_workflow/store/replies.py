@@ -8,6 +8,7 @@ reply.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -98,6 +99,7 @@ class Reply:
         last: The largest key that it claimed.
         head: Not None if more messages may wait, from this key on.
         timer_in: Seconds until the next timer is due, if the call set one.
+        events: Positions of the events that it stored.
     """
 
     tasks: list[HandedTask] = field(default_factory=list)
@@ -110,6 +112,7 @@ class Reply:
     last: int | None = None
     head: int | None = None
     timer_in: float | None = None
+    events: Sequence[int] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,12 +125,14 @@ class Fired:
         announced: The smallest key of the tasks that were queued.
         next_in: Seconds until the next timer is due; None: there is none.
         overdue: Attempts that waited in a queue for too long; the caller fails them.
+        events: Positions of the events that it stored.
     """
 
     ended: list[EndedRun]
     announced: int | None
     next_in: float | None
     overdue: list[TaskRef]
+    events: Sequence[int] = ()
 
 
 class GivenUp(NamedTuple):
@@ -158,6 +163,7 @@ class Reaped:
     announced: int | None
     has_more: bool
     next_in: float | None
+    events: Sequence[int] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -209,6 +215,7 @@ def parse_reply(data: dict[str, Any]) -> Reply:
         last=data.get("last"),
         head=data.get("head"),
         timer_in=data.get("timers"),
+        events=data.get("events") or (),
     )
 
 
@@ -224,6 +231,7 @@ def parse_fired(data: dict[str, Any]) -> Fired:
         announced=data.get("announced"),
         next_in=data.get("next"),
         overdue=[TaskRef._make(row) for row in data.get("overdue") or ()],
+        events=data.get("events") or (),
     )
 
 
@@ -239,6 +247,7 @@ def parse_reaped(data: dict[str, Any]) -> Reaped:
         announced=data.get("announced"),
         has_more=data["has_more"],
         next_in=data.get("next"),
+        events=data.get("events") or (),
     )
 
 

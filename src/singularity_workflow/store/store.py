@@ -17,6 +17,7 @@ from singularity_workflow.store import sql_files
 from singularity_workflow.store.borrowed import call_on
 from singularity_workflow.store.channel import Channel
 from singularity_workflow.store.connections import JsonText, array_text
+from singularity_workflow.store.events import EventStore
 from singularity_workflow.store.messages import MessageStore
 from singularity_workflow.store.replies import (
     Adoption,
@@ -59,6 +60,7 @@ class Store:
         self._hot = (Channel(self.dsn, "tasks"), Channel(self.dsn, "tasks 2"))
         self._starts = Channel(self.dsn, "starts")
         self.messages = MessageStore(pool)
+        self.events = EventStore(pool)
 
     async def close(self) -> None:
         """Close the dedicated connections, and the pool if it is ours."""
@@ -447,9 +449,16 @@ class Store:
 
     # hints
 
-    async def send_hints(self, key: int | None, ended: Collection[UUID]) -> None:
-        """Tell listeners of queued tasks and ended runs; see `send_hints.sql`."""
-        await self._pooled("notifications/send_hints", key=key, ended=list(ended))
+    async def send_hints(
+        self,
+        key: int | None,
+        ended: Collection[UUID],
+        events: Collection[int] = (),
+    ) -> None:
+        """Tell of queued tasks, ended runs and events; see `send_hints.sql`."""
+        await self._pooled(
+            "notifications/send_hints", key=key, ended=list(ended), events=list(events)
+        )
 
     async def send_probe(self, payload: str) -> None:
         """Send a listener of ours its own payload."""

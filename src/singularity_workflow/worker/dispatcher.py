@@ -28,6 +28,7 @@ from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
 from singularity_workflow.worker.reporting import REJECTIONS, Outbox, reject
 from singularity_workflow.worker.routing import ForeignTasks, WorkflowRouter
 from singularity_workflow.worker.runner import Runner
+from singularity_workflow.worker.told_events import ToldEvents
 from singularity_workflow.worker.waiters import Waiters
 
 __all__ = ["Dispatcher", "DispatcherHooks", "TaskStore"]
@@ -82,6 +83,7 @@ class DispatcherHooks:
             a reply that never came.
         on_announced: Told the smallest key of messages that were written.
         on_ended: Told of runs that ended.
+        on_events: Told the positions of events that were stored.
         is_told: Whether hints of other processes arrive; else there is only polling.
     """
 
@@ -89,6 +91,7 @@ class DispatcherHooks:
     on_lost_call: Callable[[], None]
     on_announced: Callable[[int], None]
     on_ended: Callable[[Sequence[EndedRun]], None]
+    on_events: Callable[[Sequence[int]], None]
     is_told: Callable[[], bool]
 
 
@@ -105,6 +108,7 @@ class Dispatcher:
         runner: What runs it.
         waiters: Who is told of the ends of runs.
         router: Finds the code of versions that the catalog lacks.
+        told: What tasks tell while they run.
         hooks: Who else is told of what happens.
     """
 
@@ -119,6 +123,7 @@ class Dispatcher:
         runner: Runner,
         waiters: Waiters,
         router: WorkflowRouter,
+        told: ToldEvents,
         hooks: DispatcherHooks,
     ) -> None:
         self.worker_id = worker_id
@@ -144,6 +149,7 @@ class Dispatcher:
             on_recorded=self.absorb,
             on_end=self._on_end,
             on_lane_free=self._on_lane_free,
+            told=told,
         )
         self._foreign = ForeignTasks(
             router=router,
@@ -271,6 +277,8 @@ class Dispatcher:
             self._hooks.on_announced(reply.announced)
         if reply.timer_in is not None:
             self._hooks.on_timer(reply.timer_in)
+        if reply.events:
+            self._hooks.on_events(reply.events)
 
     def absorb_ended(self, ended: Sequence[EndedRun]) -> None:
         """Wake who waits for these runs, and stop what still runs of them."""

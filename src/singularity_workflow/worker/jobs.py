@@ -23,6 +23,7 @@ from singularity_workflow.worker.memory import RunMemory
 from singularity_workflow.worker.outcome import Outcome, describe_error
 from singularity_workflow.worker.reporting import Outbox
 from singularity_workflow.worker.runner import Job, Runner
+from singularity_workflow.worker.told_events import ToldEvents
 
 __all__ = ["Jobs"]
 
@@ -47,6 +48,7 @@ class Jobs:
         on_recorded: Told what the own transaction of a step has recorded.
         on_end: Called when a task no longer runs.
         on_lane_free: Called when another one may come that was lost before.
+        told: What tasks tell while they run.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class Jobs:
         on_recorded: Callable[[Reply], None],
         on_end: Callable[[], None],
         on_lane_free: Callable[[], None],
+        told: ToldEvents,
     ) -> None:
+        self._told = told
         self._runner = runner
         self._memory = memory
         self._on_foreign = on_foreign
@@ -187,11 +191,14 @@ class Jobs:
                 self._put_aside_at = time.monotonic()
             else:
                 outcome = await self._runner.run(job)
+                if self._told.has_told(job.ref):
+                    outcome.events = await self._told.settle(job.ref)
         finally:
             self.running.pop(job.ref, None)
             if outcome is not None and outcome.reply is not None:
                 self._absorb_recorded(job.ref, outcome.reply)
             elif outcome is None or job.is_gone:
+                self._told.forget(job.ref)
                 self.release(job.ref)
             elif job.ref.run_id in self._contended:
                 self._contended[job.ref.run_id].append(outcome)

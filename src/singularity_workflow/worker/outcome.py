@@ -5,7 +5,7 @@ What became of one attempt, and how a batch of outcomes travels.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, TypeAlias
@@ -46,6 +46,7 @@ class Outcome:
         is_final: Failed, and no further attempt makes sense.
         retry_after: Failed: seconds to wait, instead of what the policy says.
         deferrals: How often its run was held by somebody else.
+        events: What the attempt has told, and is not stored yet.
         reply: What the database said, if the outcome was recorded there already, in
             the step's own transaction.
     """
@@ -57,6 +58,7 @@ class Outcome:
     is_final: bool = False
     retry_after: float | None = None
     deferrals: int = 0
+    events: Sequence[Mapping[str, object]] = ()
     reply: Reply | None = None
 
 
@@ -82,6 +84,8 @@ def _to_item(outcome: Outcome) -> dict[str, object]:
         item["final"] = True
     if outcome.retry_after is not None:
         item["after"] = outcome.retry_after
+    if outcome.events:
+        item["events"] = outcome.events
     return item
 
 

@@ -13,7 +13,7 @@ import asyncio
 import contextvars
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -37,6 +37,7 @@ from singularity_workflow.worker.outcome import (
     storable_message,
 )
 from singularity_workflow.worker.step_transactions import TransactionBlock
+from singularity_workflow.worker.told_events import ToldEvents
 
 __all__ = ["Job", "Runner"]
 
@@ -117,6 +118,7 @@ class Runner:
         dsn: Where the transactions of steps are opened.
         worker_id: Tells who we are.
         children: Finds the code of child workflows by name.
+        told: What tasks tell while they run.
     """
 
     def __init__(
@@ -128,7 +130,9 @@ class Runner:
         dsn: str,
         worker_id: Callable[[], UUID],
         children: Callable[[str], tuple[int, CompiledWorkflow] | None],
+        told: ToldEvents,
     ) -> None:
+        self._told = told
         self._children = children
         self._ids = IdMaker()
         self._dsn = dsn
@@ -215,21 +219,20 @@ class Runner:
     def _run_body(self, job: Job) -> Coroutine[Any, Any, _Output]:
         if job.step.has_predicates and not job.is_let_in:
             return self._run_if_met(job)
-        self._offer_transaction(job)
+        self._offer(job)
         if job.step.options.executor is not None:
             return self._run_elsewhere(job, job.step.options.executor)
         if job.step.is_async:
             return self._run_here(job)
         return self._run_in_thread(job)
 
-    def _offer_transaction(self, job: Job) -> None:
-        """Let the body open a transaction; its predicates must not."""
+    def _offer(self, job: Job) -> None:
+        """Let the body open a transaction and tell events; its predicates must not."""
         step = job.step
-        if (
-            step.binding.takes_context
-            and step.options.executor is None
-            and step.definition.workflow is None
-        ):
+        if not step.binding.takes_context:
+            return
+        job.context.offer_events(functools.partial(self._told.tell, job.ref))
+        if step.options.executor is None and step.definition.workflow is None:
             job.block = TransactionBlock(self._dsn)
             job.context.offer_transaction(job.block)
 
@@ -245,7 +248,12 @@ class Runner:
         function = step.function
         if step.is_async:
             function = functools.partial(_run_coroutine, function)
-        job.remote = self._executors.submit(executor, function, arguments)
+        job.remote = self._executors.submit(
+            executor,
+            function,
+            arguments,
+            functools.partial(self._told.tell, job.ref),
+        )
         return step.output.encode(await asyncio.wrap_future(job.remote))
 
     async def _run_here(self, job: Job) -> _Output:
@@ -257,8 +265,9 @@ class Runner:
             output = step.output.encode(value)
             if job.block is None or job.block.async_transaction is None:
                 return output
+            events = await self._told.settle(job.ref)
             return await job.block.async_transaction.complete(
-                *self._completion(job, output)
+                *self._completion(job, output, events)
             )
         finally:
             if job.block is not None and job.block.async_transaction is not None:
@@ -266,10 +275,11 @@ class Runner:
 
     async def _run_in_thread(self, job: Job) -> _Output:
         context = contextvars.copy_context()
-        future = self._threads.submit(context.run, self._call, job)
+        loop = asyncio.get_running_loop()
+        future = self._threads.submit(context.run, self._call, job, loop)
         return await asyncio.wrap_future(future)
 
-    def _call(self, job: Job) -> _Output:
+    def _call(self, job: Job, loop: asyncio.AbstractEventLoop) -> _Output:
         """Do all of a plain function's work in its thread: the loop stays free."""
         step = job.step
         try:
@@ -277,7 +287,13 @@ class Runner:
             output = step.output.encode(step.function(**arguments))
             if job.block is None or job.block.transaction is None:
                 return output
-            return job.block.transaction.complete(*self._completion(job, output))
+            events: Sequence[Mapping[str, object]] = ()
+            if self._told.has_told(job.ref):
+                settling = self._told.settle(job.ref)
+                events = asyncio.run_coroutine_threadsafe(settling, loop).result()
+            return job.block.transaction.complete(
+                *self._completion(job, output, events)
+            )
         except BaseException as error:
             # a future cannot carry each of them: not StopIteration, for one
             return error
@@ -285,8 +301,10 @@ class Runner:
             if job.block is not None and job.block.transaction is not None:
                 job.block.transaction.close()
 
-    def _completion(self, job: Job, output: bytes) -> tuple[UUID, bytes, UUID]:
-        outcome = Outcome(task=job.ref, kind="completed", output=output)
+    def _completion(
+        self, job: Job, output: bytes, events: Sequence[Mapping[str, object]]
+    ) -> tuple[UUID, bytes, UUID]:
+        outcome = Outcome(task=job.ref, kind="completed", output=output, events=events)
         return self._worker_id(), encode_batch([outcome]), job.context.run_id
 
     async def _run_in_time(self, job: Job, seconds: float) -> _Output:

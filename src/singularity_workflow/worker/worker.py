@@ -28,6 +28,7 @@ from singularity_workflow.worker.resources import OpenResources
 from singularity_workflow.worker.runner import Runner
 from singularity_workflow.worker.threads import DaemonThreads
 from singularity_workflow.worker.ticker import Duty, Reaper, Ticker
+from singularity_workflow.worker.told_events import ToldEvents
 from singularity_workflow.worker.waiters import Waiters
 from singularity_workflow.worker.watchdog import LoopWatchdog
 
@@ -108,6 +109,7 @@ class TaskWorker:
             lambda: self.may_judge,
             self._on_reaped,
         )
+        self._told = ToldEvents(store.events, notifier.tell_events)
         self.dispatcher = Dispatcher(
             store=store,
             worker_id=worker_id,
@@ -121,14 +123,17 @@ class TaskWorker:
                 dsn=store.dsn,
                 worker_id=lambda: self.worker_id,
                 children=catalog.newest,
+                told=self._told,
             ),
             waiters=waiters,
             router=catalog,
+            told=self._told,
             hooks=DispatcherHooks(
                 on_timer=self.ticker.due_in,
                 on_lost_call=self._on_lost_call,
                 on_announced=self._on_announced,
                 on_ended=self._on_ended,
+                on_events=notifier.tell_events,
                 is_told=is_told,
             ),
         )
@@ -167,6 +172,7 @@ class TaskWorker:
             is_told=self._is_told,
         )
         self._heartbeat.start()
+        self._told.start()
         self.dispatcher.start()
         self.ticker.start()
         self.reaper.start()
@@ -182,6 +188,7 @@ class TaskWorker:
         await self.reaper.close()
         await self.ticker.close()
         await self.dispatcher.close()
+        await self._told.close()
         if self._rebirth is not None:
             self._rebirth.cancel()
         if self._heartbeat is not None:
@@ -274,6 +281,7 @@ class TaskWorker:
         if fired.ended:
             self.dispatcher.absorb_ended(fired.ended)
             self._notifier.tell_ended(end.run_id for end in fired.ended)
+        self._notifier.tell_events(fired.events)
         for task in fired.overdue:
             self.dispatcher.jobs.fail(
                 task, QueueTimeout("the task waited in its queue longer than allowed")
@@ -298,6 +306,7 @@ class TaskWorker:
         if reaped.announced is not None:
             self.dispatcher.announce(reaped.announced)
             self._notifier.announce(reaped.announced)
+        self._notifier.tell_events(reaped.events)
 
     def _on_announced(self, key: int) -> None:
         # nobody else serves the queue of local runs

@@ -16,7 +16,8 @@ create or replace function singularity_workflow.read_messages(
   p_id        bigint default 0,
   p_limit     integer default 100,
   p_positions bigint[] default null,  -- just these places
-  p_bare      boolean default false   -- without payloads
+  p_bare      boolean default false,  -- without payloads
+  p_runs      uuid[] default null     -- only events of these runs
 )
 returns json                  -- {horizon, has_more, messages: [[pos, id, sent at, headers, message], …]}
 language plpgsql
@@ -65,12 +66,16 @@ begin
            p.pos, p.msg_id, q.enqueued_at, q.headers, %3$s) order by p.pos, p.msg_id), ''[]'')
          from page p join pgmq.%1$I q on q.msg_id = p.msg_id))',
     singularity_workflow.find_queue(p_queue),
-    case when p_positions is null then '' else 'and (q.headers->>''pos'')::bigint = any ($4)' end,
+    case when p_positions is null then '' else 'and (q.headers->>''pos'')::bigint = any ($4) ' end
+    || case when p_runs is null then ''
+         -- said so, the index by run gives the order too
+         when cardinality(p_runs) = 1 then 'and q.headers->>''run'' = ($7)[1]'
+         else 'and q.headers->>''run'' = any ($7)' end,
     case when p_bare then 'null' else 'q.message' end)
-  into v_reply using p_pos, p_id, p_limit, p_positions, c_beyond, c_size;
+  into v_reply using p_pos, p_id, p_limit, p_positions, c_beyond, c_size, p_runs::text[];
   return v_reply;
 end;
 $function$;
 
-comment on function singularity_workflow.read_messages(text, bigint, bigint, integer, bigint[], boolean) is
+comment on function singularity_workflow.read_messages(text, bigint, bigint, integer, bigint[], boolean, uuid[]) is
   'A page of messages from a place on, and up to where places are complete.';

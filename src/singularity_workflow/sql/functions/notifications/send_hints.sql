@@ -10,7 +10,8 @@
 -- `singularity_workflow_events` it is "ended" and ids of runs, as many as fit.
 create or replace function singularity_workflow.send_hints(
   p_key   bigint,               -- null: no messages were written
-  p_ended uuid[] default '{}'
+  p_ended uuid[] default '{}',
+  p_events bigint[] default '{}'  -- positions of events that were written
 )
 returns void
 language plpgsql
@@ -28,8 +29,14 @@ begin
     select u.run_id, (u.place - 1) / 200 as part
     from unnest(p_ended) with ordinality u (run_id, place)) e
   group by e.part;
+
+  perform pg_notify('singularity_workflow_events', 'sent workflow_events ' || string_agg(e.pos::text, ' '))
+  from (
+    select u.pos, (u.place - 1) / 300 as part
+    from unnest(p_events) with ordinality u (pos, place)) e
+  group by e.part;
 end;
 $function$;
 
-comment on function singularity_workflow.send_hints(bigint, uuid[]) is
-  'Notify listeners of queued tasks and of runs that ended.';
+comment on function singularity_workflow.send_hints(bigint, uuid[], bigint[]) is
+  'Notify listeners of queued tasks, of runs that ended, and of events.';

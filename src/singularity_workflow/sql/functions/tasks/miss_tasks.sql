@@ -18,7 +18,8 @@ create or replace function singularity_workflow.miss_tasks(
   out p_skipped     singularity_workflow.step_key[],   -- steps that ended, the run goes on
   out p_failed_runs uuid[],
   out p_windows     singularity_workflow.step_key[],   -- maps that have room for more tasks
-  out p_announced   bigint                             -- of child runs that were started
+  out p_announced   bigint,                            -- of child runs that were started
+  out p_events      bigint[]                           -- the same
 )
 language plpgsql
 volatile
@@ -34,14 +35,18 @@ declare
   v_skips singularity_workflow.task_outcome[];
   v_failing singularity_workflow.task_outcome[];
   v_skipped record;
+  v_called record;
   v_open record;
 begin
+  p_events := '{}';
   if exists (select from unnest(p_missed) m where m.outcome = 'unserved') then
     perform singularity_workflow.wait_unserved(p_missed, p_now);
     p_missed := array(select m from unnest(p_missed) m where m.outcome <> 'unserved');
   end if;
   if exists (select from unnest(p_missed) m where m.outcome = 'called') then
-    p_announced := singularity_workflow.call_children(p_missed, p_now);
+    v_called := singularity_workflow.call_children(p_missed, p_now);
+    p_announced := v_called.p_announced;
+    p_events := v_called.p_events;
     p_missed := array(select m from unnest(p_missed) m where m.outcome <> 'called');
   end if;
 

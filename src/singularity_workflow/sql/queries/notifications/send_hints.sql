@@ -1,1 +1,1 @@
-select singularity_workflow.send_hints(%(key)s::bigint, %(ended)s::uuid[]);
+select singularity_workflow.send_hints(%(key)s::bigint, %(ended)s::uuid[], %(events)s::bigint[]);
