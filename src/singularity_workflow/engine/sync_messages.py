@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.messages import Notifications
     from singularity_workflow.notifications.subscription import Subscription
 
-__all__ = ["Call", "SyncNotifications", "SyncSubscription"]
+__all__ = ["Call", "SyncNotifications", "SyncSubscription", "subscribe"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -131,6 +131,17 @@ class SyncSubscription(Generic[_T]):
         return f"<Sync{repr(self._subscription)[1:]}"
 
 
+def subscribe(
+    call: Call, listen: Callable[[], Subscription[_T]]
+) -> SyncSubscription[_T]:
+    """Make a subscription, and let it listen."""
+
+    async def opened() -> Subscription[_T]:
+        return await listen()
+
+    return SyncSubscription(call, call(opened()))
+
+
 class SyncNotifications:
     """
     The messages of an `Engine`: `engine.notifications`. See `Notifications`.
@@ -179,11 +190,9 @@ class SyncNotifications:
         after: str | None = None,
     ) -> SyncSubscription[Message]:
         """Listen to a queue, from now on; see `Notifications.listen`."""
-
-        async def listen() -> Subscription[Message]:
-            return await self._notifications.listen(queue, callback, after)
-
-        return SyncSubscription(self._call, self._call(listen()))
+        return subscribe(
+            self._call, lambda: self._notifications.listen(queue, callback, after)
+        )
 
     def unlisten(self, subscription: SyncSubscription[Any]) -> None:
         """End a subscription; see `Notifications.unlisten`."""
