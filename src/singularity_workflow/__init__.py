@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         WorkflowNotFound,
     )
     from singularity_workflow.model.context import Context
+    from singularity_workflow.model.events import Event
     from singularity_workflow.model.flow import Flow
     from singularity_workflow.model.issues import Issue
     from singularity_workflow.model.messages import Message
@@ -82,6 +83,7 @@ __all__ = [
     "DefinitionError",
     "EmbeddedServerError",
     "Engine",
+    "Event",
     "Fail",
     "Flow",
     "FlowBuilder",
@@ -143,6 +145,7 @@ _MODULES = {
     "AsyncEngine": "engine.async_engine",
     "Context": "model.context",
     "Engine": "engine.engine",
+    "Event": "model.events",
     "Fail": "model.signals",
     "Flow": "model.flow",
     "FlowBuilder": "engine.flow_builder",

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from singularity_workflow.engine.session import Session
+    from singularity_workflow.model.events import Event
+    from singularity_workflow.notifications.subscription import Subscription
 
 __all__ = ["AsyncEngine", "RunId"]
 
@@ -169,6 +171,34 @@ class AsyncEngine(RunControls):
     def notifications(self) -> Notifications:
         """What sends messages and listens to them."""
         return self._notifications
+
+    def events(
+        self,
+        workflow: object = None,
+        types: Iterable[str] | str | None = None,
+        after: str | None = None,
+    ) -> Subscription[Event]:
+        """
+        Listen to what happens to runs, in any process.
+
+        `await` the subscription, or use `async with`: from then on it gets every event
+        of the runs that store them (`notify_events`), those of one run in order.
+
+        Args:
+            workflow: Only of runs of this workflow: a `Workflow` or a name.
+            types: Only of these types, such as "task_failed".
+            after:
+                The cursor of the last event that was dealt with: begins with what came
+                after it, and may repeat what happened about the same time.
+
+        Raises:
+            InvalidSetting: If an argument cannot work.
+        """
+        from singularity_workflow.engine.event_listening import (  # noqa: PLC0415
+            listen_to_events,
+        )
+
+        return listen_to_events(self._opened, workflow, types, after)
 
     # runs
 

@@ -24,7 +24,11 @@ from singularity_workflow.engine.settings import (
 )
 from singularity_workflow.engine.sync_controls import SyncRunControls
 from singularity_workflow.engine.sync_handles import SyncRunHandle
-from singularity_workflow.engine.sync_messages import SyncNotifications
+from singularity_workflow.engine.sync_messages import (
+    SyncNotifications,
+    SyncSubscription,
+    subscribe,
+)
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.signature import StepFunction
@@ -32,6 +36,8 @@ from singularity_workflow.model.signature import StepFunction
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Self, TypeVar
+
+    from singularity_workflow.model.events import Event
 
     _T = TypeVar("_T")
 
@@ -112,6 +118,17 @@ class Engine(SyncRunControls):
     def notifications(self) -> SyncNotifications:
         """What sends messages and listens to them."""
         return SyncNotifications(self._call, self._engine.notifications)
+
+    def events(
+        self,
+        workflow: object = None,
+        types: Iterable[str] | str | None = None,
+        after: str | None = None,
+    ) -> SyncSubscription[Event]:
+        """Listen to runs, from now on; see `AsyncEngine.events`."""
+        return subscribe(
+            self._call, lambda: self._engine.events(workflow, types, after)
+        )
 
     def execute(
         self,

@@ -20,6 +20,7 @@ from singularity_workflow.engine.arguments import (
 )
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.durations import Duration
+from singularity_workflow.model.events import EVENT_QUEUE
 from singularity_workflow.model.json_codec import NotJson, encode_json
 from singularity_workflow.model.messages import Message
 from singularity_workflow.model.names import queue_problem
@@ -27,7 +28,9 @@ from singularity_workflow.model.positions import START, Cursor, Position, read_c
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.session import Session
+    from singularity_workflow.notifications.source import MessageSource
     from singularity_workflow.notifications.subscription import Subscription
+    from singularity_workflow.store.messages import MessageStore
 
 __all__ = ["Notifications", "read_after"]
 
@@ -148,7 +151,8 @@ class Notifications:
         Listen to a queue, and to bare notifications of this name.
 
         `await` the subscription, or use `async with`: from then on it gets every
-        message that is committed. Take them by `async for` or `get`, or give a callback.
+        message that is committed. Take them by `async for` or `get`, or by a callback.
+        Of `workflow_events`, the queue of the engine, each event is a message.
 
         Args:
             queue: Its name; it is made if it is not there.
@@ -166,9 +170,6 @@ class Notifications:
             call_with_each,
         )
         from singularity_workflow.notifications.inbox import Inbox  # noqa: PLC0415
-        from singularity_workflow.notifications.source import (  # noqa: PLC0415
-            MessageSource,
-        )
         from singularity_workflow.notifications.subscription import (  # noqa: PLC0415
             Subscription,
         )
@@ -179,7 +180,7 @@ class Notifications:
             raise InvalidSetting(f"callback must be a function, got {callback!r}")
         session = self._session()
         inbox = Inbox(name)
-        source = MessageSource(session.store.messages, name)
+        source = _source(session.store.messages, name)
         channel = queue if _channel_problem(queue) is None else None
 
         def tell(payload: str) -> None:
@@ -281,10 +282,6 @@ class Notifications:
         Raises:
             QueueNotFound: If there is no such queue.
         """
-        from singularity_workflow.notifications.source import (  # noqa: PLC0415
-            MessageSource,
-        )
-
         name = _read_queue(queue)
         most = read_bounded("limit", limit, 1, _MOST_AT_ONCE)
         if most is None:
@@ -292,7 +289,7 @@ class Notifications:
         place = _read_cursor(after)
         start = START if place is None else _behind(place.exact)
         store = self._session().store.messages
-        source = MessageSource(store, name)
+        source = _source(store, name)
         found: list[Message] = []
         while len(found) < most:
             page = await store.read(name, start, limit=most)
@@ -321,6 +318,19 @@ class Notifications:
         if not kept:
             raise InvalidSetting(f"retention must be > 0 seconds, got {retention!r}")
         await self._session().store.messages.configure(name, kept)
+
+
+def _source(store: MessageStore, name: str) -> MessageSource:
+    from singularity_workflow.notifications.event_source import (  # noqa: PLC0415
+        EventMessageSource,
+    )
+    from singularity_workflow.notifications.source import (  # noqa: PLC0415
+        MessageSource,
+    )
+
+    if name == EVENT_QUEUE:
+        return EventMessageSource(store, name)
+    return MessageSource(store, name)
 
 
 def read_after(after: str | None) -> Position | None:

@@ -6,10 +6,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from singularity_workflow.errors import InvalidSetting, SubscriptionEnded
+from singularity_workflow.errors import (
+    ConfigurationError,
+    InvalidSetting,
+    SubscriptionEnded,
+)
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.messages import Message
 
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.messages import Notifications
     from singularity_workflow.notifications.subscription import Subscription
 
-__all__ = ["Call", "SyncNotifications", "SyncSubscription"]
+__all__ = ["Call", "SyncNotifications", "SyncSubscription", "subscribe"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -74,13 +79,31 @@ class SyncSubscription(Generic[_T]):
 
     def take(self, timeout: Duration | None = None, most: int = 100) -> list[_T]:
         """Return what comes next, and what is there; see `Subscription.take`."""
+        return self.take_rest(most) or self._take(timeout, most)
+
+    def take_rest(self, most: int) -> list[_T]:
+        """Return what is there already; see `Subscription.take_rest`."""
         found: list[_T] = []
         while len(found) < most:
             try:
                 found.append(self._taken.popleft())
-            except IndexError:
+            except IndexError:  # not asked before: other threads take some, too
                 break
-        return found or self._call(self._subscription.take(timeout, most))
+        return found
+
+    def _take(self, timeout: Duration | None, most: int) -> list[_T]:
+        try:
+            return self._call(self._subscription.take(timeout, most))
+        except (ConfigurationError, CancelledError):
+            if not self.is_closed:
+                raise
+            # the engine is closed, and nothing else touches what is left
+            rest = self._subscription.take_rest(most)
+            if not rest:
+                raise SubscriptionEnded(
+                    f"the subscription of {self.queue!r} was ended"
+                ) from None
+            return rest
 
     def __enter__(self) -> Self:
         return self
@@ -98,14 +121,25 @@ class SyncSubscription(Generic[_T]):
 
     def __next__(self) -> _T:
         try:
-            if not self._taken:
-                self._taken.extend(self._call(self._subscription.take()))
-            return self._taken.popleft()
+            first, *rest = self.take()
         except SubscriptionEnded:
             raise StopIteration from None
+        self._taken.extend(rest)
+        return first
 
     def __repr__(self) -> str:
         return f"<Sync{repr(self._subscription)[1:]}"
+
+
+def subscribe(
+    call: Call, listen: Callable[[], Subscription[_T]]
+) -> SyncSubscription[_T]:
+    """Make a subscription, and let it listen."""
+
+    async def opened() -> Subscription[_T]:
+        return await listen()
+
+    return SyncSubscription(call, call(opened()))
 
 
 class SyncNotifications:
@@ -156,11 +190,9 @@ class SyncNotifications:
         after: str | None = None,
     ) -> SyncSubscription[Message]:
         """Listen to a queue, from now on; see `Notifications.listen`."""
-
-        async def listen() -> Subscription[Message]:
-            return await self._notifications.listen(queue, callback, after)
-
-        return SyncSubscription(self._call, self._call(listen()))
+        return subscribe(
+            self._call, lambda: self._notifications.listen(queue, callback, after)
+        )
 
     def unlisten(self, subscription: SyncSubscription[Any]) -> None:
         """End a subscription; see `Notifications.unlisten`."""

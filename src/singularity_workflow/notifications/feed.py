@@ -65,8 +65,7 @@ class Feed:
         # all rows in front of it have been offered; of those from it on, these
         self._horizon = 0
         self._seen: set[RowId] = set()
-        # whether they are so of all keys
-        self._knows_all = True
+        self._is_fresh = True
         self._sent: set[int] = set()
         self._must_scan = False
         self._has_news = False
@@ -118,7 +117,9 @@ class Feed:
             return await self._source.read(start, _PAGE // 2, runs=runs)
 
         catch = Catch(read, self._expander(key))
-        must_look = after is None and not self._knows_all
+        # what has come since the feed was opened may still be on its way here
+        must_look = after is None and not self._is_fresh
+        self._is_fresh = False
         inbox.move(self._horizon)
         inbox.begin(catch, after, is_held=must_look)
         if key is None:
@@ -126,7 +127,6 @@ class Feed:
         else:
             self._keyed[key][inbox] = None
         if must_look:
-            # what is there of other keys was not read, and is not this one's business
             inbox.release(await self._read_places(runs))
 
     def remove(self, inbox: Inbox) -> None:
@@ -222,7 +222,7 @@ class Feed:
             start = START
             while True:
                 page = await self._source.read(
-                    start, _PAGE, positions=some, runs=self._choose_runs()
+                    start, _PAGE, positions=some, runs=self._runs()
                 )
                 self._offer(page)
                 if page.is_last:
@@ -236,29 +236,24 @@ class Feed:
         self._must_scan = self._has_news = False
         start = Position(self._horizon, 0, -1)
         horizon = None
-        knows_all = True
         while True:
-            runs = self._choose_runs()
-            knows_all &= runs is None
-            page = await self._source.read(start, _PAGE, runs=runs)
+            page = await self._source.read(start, _PAGE, runs=self._runs())
             horizon = page.horizon if horizon is None else horizon
             self._offer(page)
             if page.is_last:
                 break
             start = _behind(page)
         self._horizon = horizon
-        self._knows_all |= knows_all
         self._seen = {row for row in self._seen if row[0] >= horizon}
         for inbox in self.inboxes():
             inbox.move(horizon)
         self._scanned_at = now()
         self._scan_took = self._scanned_at - began
 
-    def _choose_runs(self) -> list[str] | None:
+    def _runs(self) -> list[str] | None:
         """Return the keys of all listeners, if they have some and are not too many."""
         if self._whole or len(self._keyed) > _MOST_KEYS:
             return None
-        self._knows_all = False
         return list(self._keyed)
 
     def _offer(self, page: Page) -> None:

@@ -91,6 +91,7 @@ class Inbox:
         # what is offered during a look at the table, which may be the last one
         self._joining: list[tuple[RowId, Placed]] | None = None
         self._has_lagged = False
+        self._is_over = False
 
     # for the listener
 
@@ -117,6 +118,10 @@ class Inbox:
                 self._reader = asyncio.create_task(self._catch_up(self._catch))
             self._changed.clear()
             await self._changed.wait()
+
+    def finish_when_caught_up(self) -> None:
+        """Expect nothing beyond what is in the table."""
+        self._is_over = True
 
     def stop(self) -> None:
         """Take nothing more."""
@@ -233,6 +238,7 @@ class Inbox:
         self._joining = None
         self._is_behind = False
         self._split = None
+        self.is_finished |= self._is_over
         self._changed.set()
 
     def _forget(self) -> None:

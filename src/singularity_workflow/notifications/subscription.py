@@ -127,8 +127,13 @@ class Subscription(Generic[_T]):
             await self._open()
             await self._inbox.wait()
         if not self._inbox:
-            await self.close()
+            if not self.is_closed:
+                await self.close()
             raise SubscriptionEnded(f"the subscription of {self.queue!r} was ended")
+        return self.take_rest(most)
+
+    def take_rest(self, most: int) -> list[_T]:
+        """Return what is there already, at most so many items."""
         return [self._inbox.pop() for _ in range(min(most, len(self._inbox)))]
 
     async def _open(self) -> Self:

@@ -67,6 +67,18 @@ class EventStore:
             )
         )
 
+    async def read_run(self, run_id: UUID) -> dict[str, Any]:
+        """
+        Return whether a run stores events, and whether it has ended.
+
+        Raises:
+            RunNotFound: If there is no such run.
+        """
+        data: dict[str, Any] = await self._pool.call(
+            sql_files.query("events/run_event_state"), {"run_id": run_id}
+        )
+        return data
+
     async def emit(self, batch: bytes) -> tuple[list[TaskRef], Sequence[int]]:
         """
         Store what running tasks tell; see `emit_events.sql`.

@@ -28,7 +28,9 @@ def test_an_impossible_channel_is_refused(db, channel):
         db.call("notify_only", channel, "")
 
 
-@pytest.mark.parametrize("channel", ["singularity_workflow_work", "SINGULARITY_workflow"])
+@pytest.mark.parametrize(
+    "channel", ["singularity_workflow_work", "SINGULARITY_workflow"]
+)
 def test_the_librarys_own_channels_are_refused(db, channel):
     """
     What is sent there has a meaning.

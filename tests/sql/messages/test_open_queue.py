@@ -25,7 +25,9 @@ def test_case_does_not_matter(db):
     """
     pgmq's tables are in lower case, and so are names.
     """
-    assert db.call("open_queue", "Orders") == db.call("open_queue", "oRDERS") == "orders"
+    assert (
+        db.call("open_queue", "Orders") == db.call("open_queue", "oRDERS") == "orders"
+    )
 
 
 @pytest.mark.parametrize("name", [LONG, "x" * 48, "a.b", "a-b", "a/b:c"])
