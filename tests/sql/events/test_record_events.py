@@ -173,7 +173,9 @@ def test_what_completed_beside_a_failure_is_told_too(db):
     """
     One batch completes a step and fails the run.
     """
-    run = db.start(db.make_workflow(single("a", retry={"max_attempts": 1}), single("b")))
+    run = db.start(
+        db.make_workflow(single("a", retry={"max_attempts": 1}), single("b"))
+    )
     tasks = by_step(db.claim())
 
     db.report(completed(tasks["b"], 1), failed(tasks["a"], "boom"))
