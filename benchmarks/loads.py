@@ -35,6 +35,8 @@ class Load:
         graph_steps: Steps of the graph of (k).
         cancelled: Queued tasks of a run that is cancelled in (l).
         cancel_rounds: How often that is measured.
+        messages: Messages, one each millisecond, a round of (m).
+        batched_messages: Messages in batches of 100 a round of (m).
         imports: Interpreters that are started to time an import.
         new_servers: Embedded servers that are made to time a first connection.
         connects: Engines that are connected to a warm one.
@@ -56,6 +58,8 @@ class Load:
     graph_steps: int
     cancelled: int
     cancel_rounds: int
+    messages: int
+    batched_messages: int
     imports: int
     new_servers: int
     connects: int
@@ -87,6 +91,8 @@ FULL = Load(
     graph_steps=5_000,
     cancelled=100_000,
     cancel_rounds=2,
+    messages=5_000,
+    batched_messages=100_000,
     imports=15,
     new_servers=3,
     connects=7,
@@ -108,6 +114,8 @@ QUICK = Load(
     graph_steps=1_000,
     cancelled=5_000,
     cancel_rounds=1,
+    messages=1_000,
+    batched_messages=20_000,
     imports=5,
     new_servers=1,
     connects=3,

@@ -20,6 +20,7 @@ from benchmarks import (
     latency,
     lifecycle,
     maps,
+    messages,
     pickup,
     runs,
     startup,
@@ -156,6 +157,11 @@ def _lifecycle(load: Load) -> Iterator[_Task]:
     yield _Task("cancel and pause", partial(_apart, lifecycle.measure, load=load))
 
 
+def _messages(load: Load) -> Iterator[_Task]:
+    # makes a process that listens
+    yield _Task("messages", partial(messages.measure, load=load))
+
+
 def _startup(load: Load) -> Iterator[_Task]:
     """Yield nothing: it needs no database but servers of its own."""
     yield from ()
@@ -178,6 +184,7 @@ PARTS: dict[str, Callable[[Load], Iterator[_Task]]] = {
     "claimers": _claimers,
     "large": _large,
     "lifecycle": _lifecycle,
+    "messages": _messages,
     "startup": _startup,
 }
 """What can be measured, besides the floors, in this order."""

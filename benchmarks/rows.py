@@ -126,6 +126,18 @@ ROWS = (
         "pause_ms_p95",
         "{pause_ms_p50:.2f} ms, p95 {pause_ms_p95:.2f}",
     ),
+    Row("(m) message, 1,000 a second", "message_ms_p50", "{message_ms_p50:.2f} ms"),
+    Row("(m) message, p99", "message_ms_p99", "{message_ms_p99:.2f} ms"),
+    Row(
+        "(m) messages sent, batches of 100",
+        "messages_sent_per_s",
+        "{messages_sent_per_s:,.0f} messages/s",
+    ),
+    Row(
+        "(m) the same, until they are heard",
+        "messages_heard_per_s",
+        "{messages_heard_per_s:,.0f} messages/s",
+    ),
     Row(
         "import, over pydantic's",
         "import_over_pydantic_ms",

@@ -8,7 +8,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from engine.support import run, unique
+from engine.support import run, single, unique, wait_until
 from singularity_workflow import (
     AsyncEngine,
     ConfigurationError,
@@ -336,8 +336,6 @@ def test_workers_remove_what_was_kept_for_long_enough(database, monkeypatch):
     Without anybody asking for it.
     """
     monkeypatch.setattr("singularity_workflow.worker.worker._PRUNING_PAUSE", 0.05)
-
-    from engine.support import single, wait_until
 
     with Engine(database) as engine:
         engine.notifications.set_retention("short", 0.001)

@@ -18,6 +18,7 @@ from singularity_workflow.store.borrowed import call_on
 from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.connections import JsonText
 from singularity_workflow.store.pages import MessagePage, parse_page
+from singularity_workflow.store.sending import Sender
 
 if TYPE_CHECKING:
     from singularity_workflow.store.pools import Pool
@@ -37,6 +38,7 @@ class MessageStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._sender = Sender(self._send_each)
 
     async def open_queue(self, queue: str) -> str:
         """Make a queue if it is not there; return pgmq's name of it."""
@@ -52,6 +54,8 @@ class MessageStore:
         connection: object = None,
     ) -> int:
         """Store an encoded message and tell listeners; return its id."""
+        if connection is None:
+            return await self._sender.send(queue, message, headers)
         number: int = await self._call(
             connection,
             "send_with_notify",
@@ -60,6 +64,10 @@ class MessageStore:
             headers=None if headers is None else JsonText(headers),
         )
         return number
+
+    async def _send_each(self, items: bytes) -> list[int]:
+        numbers: list[int] = await self._call(None, "send_each", items=JsonText(items))
+        return numbers
 
     async def send_batch(
         self,

@@ -30,48 +30,48 @@ as $function$
 declare
   c_beyond constant integer := 10000;     -- messages; a page has no more even of those
   c_size constant bigint := 4194304;      -- bytes, as they are stored
+  v_rows text;
   v_reply json;
 begin
-  execute format(
-    'with limits as materialized (
-       select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon),
-     final as materialized (
-       select (q.headers->>''pos'')::bigint as pos, q.msg_id, pg_column_size(q.message) as size
-       from pgmq.%1$I q
-       where ((q.headers->>''pos'')::bigint, q.msg_id) >= ($1, $2)
-         and (q.headers->>''pos'')::bigint < (select l.horizon from limits l) %2$s
-       order by (q.headers->>''pos'')::bigint, q.msg_id
-       limit $3 + 1),
-     beyond as materialized (
-       select (q.headers->>''pos'')::bigint as pos, q.msg_id, pg_column_size(q.message) as size
-       from pgmq.%1$I q
-       where (select count(*) from final) <= $3
-         and ((q.headers->>''pos'')::bigint, q.msg_id) >= ($1, $2)
-         and (q.headers->>''pos'')::bigint >= (select l.horizon from limits l) %2$s
-       order by (q.headers->>''pos'')::bigint, q.msg_id
-       limit greatest($3, $5) + 1),
-     numbered as materialized (
-       select a.pos, a.msg_id, row_number() over w as place, a.pos < l.horizon as is_final,
-         sum(a.size) over w - a.size as before
-       from (select * from final union all select * from beyond) a cross join limits l
-       window w as (order by a.pos, a.msg_id)),
-     page as materialized (
-       select n.pos, n.msg_id from numbered n
-       where n.before < $6 and n.place <= case when n.is_final then $3 else greatest($3, $5) end)
-     select json_build_object(
-       ''horizon'', (select l.horizon from limits l),
-       ''has_more'', (select count(*) from numbered) > (select count(*) from page),
-       ''messages'', (
-         select coalesce(json_agg(json_build_array(
-           p.pos, p.msg_id, q.enqueued_at, q.headers, %3$s) order by p.pos, p.msg_id), ''[]'')
-         from page p join pgmq.%1$I q on q.msg_id = p.msg_id))',
+  -- what comes at once, and what may come on later pages
+  v_rows := format(
+    'select (q.headers->>''pos'')::bigint as pos, q.msg_id, q.enqueued_at, q.headers, %3$s as message,
+            pg_column_size(q.message) as size
+     from pgmq.%1$I q
+     where ((q.headers->>''pos'')::bigint, q.msg_id) >= ($1, $2) %2$s',
     singularity_workflow.find_queue(p_queue),
     case when p_positions is null then '' else 'and (q.headers->>''pos'')::bigint = any ($4) ' end
     || case when p_runs is null then ''
          -- said so, the index by run gives the order too
          when cardinality(p_runs) = 1 then 'and q.headers->>''run'' = ($7)[1]'
          else 'and q.headers->>''run'' = any ($7)' end,
-    case when p_bare then 'null' else 'q.message' end)
+    case when p_bare then 'null::jsonb' else 'q.message' end);
+  if p_positions is not null then
+    v_rows := format('(%s order by 1, 2 limit $3 + 1)', v_rows);
+  else
+    v_rows := format(
+      '(with final as materialized (%1$s and (q.headers->>''pos'')::bigint < %2$s order by 1, 2 limit $3 + 1)
+        select * from final
+        union all
+        (%1$s and (q.headers->>''pos'')::bigint >= %2$s and (select count(*) from final) <= $3
+         order by 1, 2 limit greatest($3, $5) + 1))',
+      v_rows, '(select pg_snapshot_xmin(pg_current_snapshot())::text::bigint)');
+  end if;
+
+  execute format(
+    'select json_build_object(
+       ''horizon'', l.horizon,
+       ''has_more'', coalesce(bool_or(not n.fits), false),
+       ''messages'', coalesce(json_agg(
+         json_build_array(n.pos, n.msg_id, n.enqueued_at, n.headers, n.message)) filter (where n.fits), ''[]''))
+     from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon) l
+     left join lateral (
+       select a.*, sum(a.size) over w - a.size < $6
+              and row_number() over w <= case when %s or a.pos < l.horizon then $3 else greatest($3, $5) end as fits
+       from %s a
+       window w as (order by a.pos, a.msg_id)) n on true
+     group by l.horizon',
+    (p_positions is not null)::text, v_rows)
   into v_reply using p_pos, p_id, p_limit, p_positions, c_beyond, c_size, p_runs::text[];
   return v_reply;
 end;

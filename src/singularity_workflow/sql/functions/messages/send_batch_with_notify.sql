@@ -19,7 +19,7 @@ begin
   end if;
   return singularity_workflow.send_messages(
     p_queue, array(select m.value from jsonb_array_elements(p_messages) with ordinality m order by m.ordinality),
-    p_headers);
+    array_fill(p_headers, array[jsonb_array_length(p_messages)]));
 end;
 $function$;
 

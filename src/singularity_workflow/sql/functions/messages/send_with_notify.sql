@@ -15,7 +15,7 @@ set search_path = ''
 as $function$
 begin
   -- JSON's null is a message; SQL's would be a row without one
-  return (singularity_workflow.send_messages(p_queue, array[coalesce(p_message, 'null')], p_headers))[1];
+  return (singularity_workflow.send_messages(p_queue, array[coalesce(p_message, 'null')], array[p_headers]))[1];
 end;
 $function$;
 
