@@ -1,7 +1,7 @@
 -- singularity_workflow.send_hints: tell whoever listens that there is something to see.
 --
 -- Called by  Store.send_hints, after the commit that it is about; start_runs and
---            copy_run with p_notify, inside the caller's transaction
+--            copy_run with p_notify and record_change, inside the caller's transaction
 -- Locks      the instance-wide lock of NOTIFY, until commit: so never in a hot commit
 -- Errors     none
 --
