@@ -6,8 +6,8 @@ import asyncio
 import random
 
 import psycopg
-
 from engine.support import run
+
 from singularity_workflow import AsyncEngine
 
 LONG = 20.0
@@ -174,7 +174,7 @@ def test_an_old_transaction_holds_up_nobody(database):
             notes = engine.notifications
             async with notes.listen("orders") as listener:
                 found = []
-                for part in range(4):
+                for _part in range(4):
                     await notes.send_batch_with_notify("orders", range(500))
                     found += await take(listener, 500)
                     await asyncio.sleep(0.3)  # so that there are scans between them

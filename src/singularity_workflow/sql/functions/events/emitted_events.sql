@@ -14,18 +14,19 @@ create or replace function singularity_workflow.emitted_events(
 language plpgsql
 stable
 set search_path = ''
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
 as $function$
 begin
   select array_agg(b.run order by b.place, x.place),
-         array_agg(json_build_object(
-           'type', x.event->'type', 'task_id', concat(b.run, '/', s.name, '/', b.task),
-           'step_name', s.name, 'attempt', b.attempt, 'at', x.event->'at',
-           'data', x.event->'data') order by b.place, x.place)
+         array_agg(case
+           when x.event->>'type' = 'task_progress' then json_build_object(
+             'type', 'task_progress', 'task_id', concat(b.run, '/', s.name, '/', b.task),
+             'step_name', s.name, 'attempt', b.attempt, 'at', x.event->'at',
+             'done', x.event->'data'->'done', 'total', x.event->'data'->'total',
+             'note', x.event->'data'->'note')
+           else json_build_object(
+             'type', x.event->'type', 'task_id', concat(b.run, '/', s.name, '/', b.task),
+             'step_name', s.name, 'attempt', b.attempt, 'at', x.event->'at',
+             'data', x.event->'data') end order by b.place, x.place)
   into p_runs, p_events
   from rows from (json_to_recordset(p_batch) as (
     run uuid, step smallint, task int, attempt int, events json))

@@ -14,11 +14,6 @@ create or replace function singularity_workflow.ended_events(
 language plpgsql
 stable
 set search_path = ''
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
 as $function$
 begin
   select array_agg(e.run_id order by e.place, e.part), array_agg(e.event order by e.place, e.part)

@@ -4,9 +4,9 @@
 -- Locks      none
 -- Errors     none
 --
--- What json takes and jsonb does not (a NUL character, half a surrogate pair, a number
--- of a hundred thousand digits) must never fail the change that the event is about.
--- Only the events that cannot be kept lose their values.
+-- What json takes and jsonb does not, a number with a hundred thousand digits, must never
+-- fail the change that the event is about. Only events that cannot be kept lose their
+-- values.
 create or replace function singularity_workflow.event_message(p_message json)
 returns jsonb
 language plpgsql
@@ -29,10 +29,9 @@ begin
       v_events := v_events || v_event::jsonb;
     exception when data_exception or program_limit_exceeded then
       v_events := v_events || (
-        select jsonb_object_agg(f.key, f.value::jsonb)
+        select jsonb_object_agg(f.key, f.value::jsonb) || jsonb_build_object('$ref', v_event->>'task_id')
         from json_each(v_event) f
-        where f.key not in ('input', 'result', 'output', 'final_result', 'error', 'data'))
-        || jsonb_build_object('$ref', v_event->>'task_id');
+        where f.key not in ('input', 'result', 'output', 'final_result', 'error', 'data'));
     end;
   end loop;
   return v_head || jsonb_build_object('events', v_events);

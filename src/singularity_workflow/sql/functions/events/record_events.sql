@@ -7,8 +7,8 @@
 --
 -- The caller says which rows it has changed; what became of them is read there. Of one
 -- run come first its start, then what its tasks brought, the steps that ended and those
--- that began, each after what it depends on; its end is the last. A part that has
--- nothing to tell is not even set up.
+-- that began, each after what it depends on; its end is the last. One statement for all:
+-- on the hot path the set-up of statements costs more than what they do.
 create or replace function singularity_workflow.record_events(
   p_now        timestamptz,
   p_level      smallint,                                         -- the highest of the runs
@@ -25,16 +25,11 @@ returns bigint[]              -- positions of the events
 language plpgsql
 volatile
 set search_path = ''
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
 as $function$
 declare
   v_runs uuid[] := '{}';
   v_events json[] := '{}';
-  v_some_runs uuid[];           -- scalars: a record of another shape is planned for anew
+  v_some_runs uuid[];
   v_some json[];
 begin
   if cardinality(p_new) > 0 then
@@ -44,131 +39,87 @@ begin
              else json_build_object(
                'type', 'workflow_started', 'input', r.input, 'parent_run_id', r.parent_run_id,
                'origin_run_id', r.origin_run_id, 'origin', r.origin_kind) end order by n.place)
-    into v_some_runs, v_some
+    into v_runs, v_events
     from unnest(p_new) with ordinality n (run_id, place)
     cross join lateral (
       select r.run_id, r.parent_run_id, r.origin_run_id, r.origin_kind,
              singularity_workflow.event_payload(r.input, r.run_id::text) as input
       from singularity_workflow.runs r
       where r.run_id = n.run_id and r.event_level > 0 offset 0) r;
-    v_runs := v_some_runs;
-    v_events := v_some;
   end if;
 
   if p_emitted is not null then
-    select e.p_runs, e.p_events into v_some_runs, v_some
+    select v_runs || e.p_runs, v_events || e.p_events into v_runs, v_events
     from singularity_workflow.emitted_events(p_emitted) e;
-    v_runs := v_runs || v_some_runs;
-    v_events := v_events || v_some;
   end if;
 
-  if p_level = 2 and cardinality(p_done) > 0 then
-    select array_agg(d.run_id), array_agg(json_build_object(
-             'type', 'task_completed', 'task_id', concat(d.run_id, '/', s.name, '/', d.task_index),
-             'step_name', s.name, 'attempt', d.attempt,
-             'result', singularity_workflow.event_payload(
-               coalesce(d.output, 'null'), concat(d.run_id, '/', s.name, '/', d.task_index)),
-             'duration_ms', round(extract(epoch from p_now - s.started_at) * 1000, 1)))
-    into v_some_runs, v_some
-    from unnest(p_done) d
-    cross join lateral (
-      select s.name, t.started_at
-      from singularity_workflow.runs r
-      join singularity_workflow.workflow_steps s
-        on s.workflow_id = r.workflow_id and s.step_no = d.step_no
-      join singularity_workflow.tasks t
-        on t.run_id = r.run_id and t.step_no = s.step_no and t.task_index = d.task_index
-      where r.run_id = d.run_id and r.event_level = 2 offset 0) s;
-    v_runs := v_runs || v_some_runs;
-    v_events := v_events || v_some;
-  end if;
-
-  if p_level = 2 and cardinality(p_missed) > 0 then
-    select array_agg(m.run_id), array_agg(case s.status
-             when 'skipped' then json_build_object(
-               'type', 'task_skipped', 'task_id', s.task_id, 'step_name', s.name, 'attempt', m.attempt,
-               'reason', m.error->>'message')
+  if p_level = 2 then
+    select array_agg(i.run_id order by i.section, s.rank, i.place),
+           array_agg(case i.section
+             when 1 then json_build_object(
+               'type', 'task_completed', 'task_id', s.task_id, 'step_name', s.name, 'attempt', i.attempt,
+               'result', singularity_workflow.event_payload(coalesce(i.output, 'null'), s.task_id),
+               'duration_ms', round(extract(epoch from p_now - t.started_at) * 1000, 1))
+             when 2 then case t.status
+               when 'skipped' then json_build_object(
+                 'type', 'task_skipped', 'task_id', s.task_id, 'step_name', s.name, 'attempt', i.attempt,
+                 'reason', t.error->>'message')
+               else json_build_object(
+                 'type', case t.status when 'waiting' then 'task_retried' else 'task_failed' end,
+                 'task_id', s.task_id, 'step_name', s.name, 'attempt', i.attempt,
+                 'error', singularity_workflow.event_payload(t.error, s.task_id),
+                 'retry_count', t.failures) end
+             when 3 then case t.status
+               when 'completed' then json_build_object(
+                 'type', 'step_completed', 'step_name', s.name,
+                 'output', singularity_workflow.event_payload(t.output, concat(i.run_id, '/', s.name)))
+               else json_build_object(
+                 'type', 'step_skipped', 'step_name', s.name, 'reason', t.skip_reason) end
+             when 4 then json_build_object('type', 'step_started', 'step_name', s.name, 'tasks', i.attempt)
              else json_build_object(
-               'type', case s.status when 'waiting' then 'task_retried' else 'task_failed' end,
-               'task_id', s.task_id, 'step_name', s.name, 'attempt', m.attempt,
-               'error', singularity_workflow.event_payload(s.error, s.task_id),
-               'retry_count', s.failures) end)
+               'type', 'task_started', 'task_id', s.task_id, 'step_name', s.name,
+               'attempt', t.attempt, 'worker_id', t.worker_id) end
+             order by i.section, s.rank, i.place)
     into v_some_runs, v_some
-    from unnest(p_missed) m
+    from (
+      select 1 as section, d.run_id, d.step_no, d.task_index, d.attempt, d.output, 0 as place
+      from unnest(p_done) d
+      union all
+      select 2, m.run_id, m.step_no, m.task_index, m.attempt, null, 0 from unnest(p_missed) m
+      union all
+      select 3, e.run_id, e.step_no, null, null, null, 0 from unnest(p_ended) e
+      union all
+      select 4, b.run_id, b.step_no, null, b.size, null, 0 from unnest(p_started) b
+      union all
+      select 5, k.run_id, k.step_no, k.task_index, null, null, 0 from unnest(p_taken) k) i
     cross join lateral (
-      select s.name, t.status, t.failures, t.error,
-             concat(t.run_id, '/', s.name, '/', t.task_index) as task_id
+      select s.name, coalesce(s.rank, s.step_no) as rank,
+             concat(i.run_id, '/', s.name, '/', i.task_index) as task_id
       from singularity_workflow.runs r
       join singularity_workflow.workflow_steps s
-        on s.workflow_id = r.workflow_id and s.step_no = m.step_no
-      join singularity_workflow.tasks t
-        on t.run_id = r.run_id and t.step_no = s.step_no and t.task_index = m.task_index
-      where r.run_id = m.run_id and r.event_level = 2
-        and (t.status in ('failed', 'skipped') or t.wait_reason = 'retry') offset 0) s;
-    v_runs := v_runs || v_some_runs;
-    v_events := v_events || v_some;
-  end if;
-
-  if p_level = 2 and cardinality(p_ended) > 0 then
-    select array_agg(e.run_id order by s.rank), array_agg(case s.status
-             when 'completed' then json_build_object(
-               'type', 'step_completed', 'step_name', s.name,
-               'output', singularity_workflow.event_payload(s.output, concat(e.run_id, '/', s.name)))
-             else json_build_object(
-               'type', 'step_skipped', 'step_name', s.name, 'reason', s.skip_reason) end
-             order by s.rank)
-    into v_some_runs, v_some
-    from unnest(p_ended) e
-    cross join lateral (
-      select s.name, coalesce(s.rank, s.step_no) as rank, c.status, c.output, c.skip_reason
-      from singularity_workflow.runs r
-      join singularity_workflow.workflow_steps s
-        on s.workflow_id = r.workflow_id and s.step_no = e.step_no
-      join singularity_workflow.step_states c on c.run_id = r.run_id and c.step_no = s.step_no
-      where r.run_id = e.run_id and r.event_level = 2
-        and c.status in ('completed', 'skipped') offset 0) s;
-    v_runs := v_runs || v_some_runs;
-    v_events := v_events || v_some;
-  end if;
-
-  if p_level = 2 and cardinality(p_started) > 0 then
-    select array_agg(e.run_id order by s.rank), array_agg(json_build_object(
-             'type', 'step_started', 'step_name', s.name, 'tasks', e.size) order by s.rank)
-    into v_some_runs, v_some
-    from unnest(p_started) e
-    cross join lateral (
-      select s.name, coalesce(s.rank, s.step_no) as rank
-      from singularity_workflow.runs r
-      join singularity_workflow.workflow_steps s
-        on s.workflow_id = r.workflow_id and s.step_no = e.step_no
-      where r.run_id = e.run_id and r.event_level = 2 offset 0) s;
-    v_runs := v_runs || v_some_runs;
-    v_events := v_events || v_some;
-  end if;
-
-  if p_level = 2 and cardinality(p_taken) > 0 then
-    select array_agg(k.run_id), array_agg(json_build_object(
-             'type', 'task_started', 'task_id', concat(k.run_id, '/', s.name, '/', k.task_index),
-             'step_name', s.name, 'attempt', s.attempt, 'worker_id', s.worker_id))
-    into v_some_runs, v_some
-    from unnest(p_taken) k
-    cross join lateral (
-      select s.name, t.attempt, t.worker_id
-      from singularity_workflow.runs r
-      join singularity_workflow.workflow_steps s
-        on s.workflow_id = r.workflow_id and s.step_no = k.step_no
-      join singularity_workflow.tasks t
-        on t.run_id = r.run_id and t.step_no = s.step_no and t.task_index = k.task_index
-      where r.run_id = k.run_id and r.event_level = 2 offset 0) s;
+        on s.workflow_id = r.workflow_id and s.step_no = i.step_no
+      where r.run_id = i.run_id and r.event_level = 2 offset 0) s
+    left join lateral (
+      select t.status::text, t.attempt, t.worker_id, t.started_at, t.error, t.failures, t.wait_reason::text,
+             null::json as output, null as skip_reason
+      from singularity_workflow.tasks t
+      where i.section in (1, 2, 5)
+        and t.run_id = i.run_id and t.step_no = i.step_no and t.task_index = i.task_index
+      union all
+      select c.status, null, null, null, null, null, null, c.output, c.skip_reason
+      from singularity_workflow.step_states c
+      where i.section = 3 and c.run_id = i.run_id and c.step_no = i.step_no) t on true
+    -- other outcomes are no change that anybody is told of
+    where case i.section
+      when 2 then t.status in ('failed', 'skipped') or t.wait_reason = 'retry'
+      when 3 then t.status in ('completed', 'skipped') else true end;
     v_runs := v_runs || v_some_runs;
     v_events := v_events || v_some;
   end if;
 
   if cardinality(p_ended_runs) > 0 then
-    select e.p_runs, e.p_events into v_some_runs, v_some
+    select v_runs || e.p_runs, v_events || e.p_events into v_runs, v_events
     from singularity_workflow.ended_events(p_ended_runs) e;
-    v_runs := v_runs || v_some_runs;
-    v_events := v_events || v_some;
   end if;
 
   if cardinality(v_events) > 0 then

@@ -59,7 +59,7 @@ begin
       v_group.requests, v_group.owner, p_notify => v_group.is_local and v_group.owner is null);
     p_announced := least(p_announced, (v_reply->>'announced')::bigint);
     p_events := p_events || array(
-      select e.value::bigint from json_array_elements_text(coalesce(v_reply->'events', '[]')) e);
+      select e.value::bigint from json_array_elements_text(coalesce((v_reply->>'events')::json, '[]')) e);
 
     -- the end of a run that is not this task's child would never wake the task
     select n.value->>1 into v_taken

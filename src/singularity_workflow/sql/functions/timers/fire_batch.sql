@@ -60,7 +60,7 @@ begin
   v_settled := singularity_workflow.settle_children(p_due, v_locked);
   p_announced := least(p_announced, (v_settled->>'announced')::bigint);
   p_events := array(
-    select e.value::bigint from json_array_elements_text(coalesce(v_settled->'events', '[]')) e);
+    select e.value::bigint from json_array_elements_text(coalesce((v_settled->>'events')::json, '[]')) e);
 
   -- in key order of the tasks: a deadline cancels the first, a sweep those behind them
   for v_timer in
