@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from fixtures.definitions import definition
+from fixtures.definitions import single
 
 
 def test_a_run_that_goes_on(db):
     """
     With the level that it was started with.
     """
-    run = db.start(db.register(definition("a")))
+    run = db.start(db.make_workflow(single("a")))
 
     state = db.call("run_event_state", run.id)
 
@@ -23,7 +23,7 @@ def test_a_run_that_has_ended(db):
     """
     In whatever way.
     """
-    run = db.start(db.register(definition("a")))
+    run = db.start(db.make_workflow(single("a")))
     db.call("cancel_runs", [run.id], None)
 
     assert db.call("run_event_state", run.id)["ended"] is True
