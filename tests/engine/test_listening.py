@@ -434,11 +434,11 @@ def test_a_thousand_listeners_share_the_connections(database):
     sql = Sql(database)
 
     async def main():
-        async with AsyncEngine(database) as engine:
+        async with AsyncEngine(database, pool_size=2) as engine:
             notes = engine.notifications
             async with notes.listen("warm_up"):
                 await asyncio.gather(*[notes.history("warm_up") for _ in range(50)])
-            before = connections(sql)
+                before = connections(sql)
             some = [await notes.listen(f"q{number % 50}") for number in range(1_000)]
             for number in range(50):
                 await notes.send_with_notify(f"q{number}", number)

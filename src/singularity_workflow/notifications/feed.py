@@ -1,9 +1,11 @@
 """
 One queue, read once for all of its listeners in an engine.
 
-A notification names places, and just the rows of those places are read. Only a scan of
-all from the horizon on tells that nothing is missing, and moves the horizon: a commit
-may be visible before its notification has arrived.
+Each notification leads to a scan of all from the horizon on, in one snapshot: so
+nothing is told before what it follows from, and the horizon moves. When an old
+transaction holds the horizon back, and much lies beyond it, just the places that the
+notification names are read, and scans become rare. Only a scan tells that nothing is
+missing: a commit may be visible before its notification has arrived.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ __all__ = ["Feed"]
 logger = logging.getLogger(__name__)
 
 _PAGE: Final = 1_000
+_FEW_ROWS: Final = 500
+"""Rows beyond the horizon that are read again with each news; with more, only the news."""
+
 _MOST_POSITIONS: Final = 500
 _MOST_KEYS: Final = 2_000
 """Beyond so many keyed listeners everything is read."""
@@ -176,8 +181,10 @@ class Feed:
         while True:
             await self._wait()
             try:
-                await self._read_news()
-                if self._must_scan or self._pause_left() <= 0:
+                if len(self._seen) > _FEW_ROWS:
+                    await self._read_news()
+                # of what lies between, a cause is not told after its effect
+                if self._sent or self._must_scan or self._pause_left() <= 0:
                     await self._scan()
             except SingularityError as error:
                 if not self._is_away:
@@ -234,6 +241,7 @@ class Feed:
         now = asyncio.get_running_loop().time
         began = now()
         self._must_scan = self._has_news = False
+        self._sent.clear()
         start = Position(self._horizon, 0, -1)
         horizon = None
         while True:

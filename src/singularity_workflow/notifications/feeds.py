@@ -29,6 +29,9 @@ EVENTS_QUEUE: Final = "workflow_events"
 _LONGEST_OPENING: Final = 4.0
 """Seconds to wait for notifications; without them there is polling."""
 
+_NEWCOMERS_WAIT: Final = 0.2
+"""Seconds at the most before an engine that is new is told that somebody listens."""
+
 _FEEDS_AT_EASE: Final = 20
 """Beyond so many, each looks in vain less often."""
 
@@ -50,6 +53,7 @@ class Feeds:
         # by the names in notifications
         self._told: dict[str, dict[Feed, None]] = {}
         self._announcing: asyncio.Task[None] | None = None
+        self._has_newcomer = asyncio.Event()
         self._has_hub = False
 
     async def add(
@@ -95,7 +99,11 @@ class Feeds:
     async def _open(self, source: Source) -> Feed:
         if not self._has_hub:
             self._has_hub = True
-            self._hub.subscribe(on_sent=self._on_sent, on_gap=self._on_gap)
+            self._hub.subscribe(
+                on_sent=self._on_sent,
+                on_gap=self._on_gap,
+                on_newcomer=self._has_newcomer.set,
+            )
         feed = Feed(source, lambda: self._hub.is_listening, self._stretch)
         # before it is opened: what comes meanwhile must not be missed
         self._told.setdefault(source.name, {})[feed] = None
@@ -144,6 +152,10 @@ class Feeds:
     async def _announce_again(self) -> None:
         """Say that somebody listens to events, as long as that is so."""
         while EVENTS_QUEUE in self._told:
+            self._has_newcomer.clear()
             with contextlib.suppress(SingularityError):
                 await self._announce()
-            await asyncio.sleep(ANNOUNCED_EVERY)
+            await asyncio.sleep(_NEWCOMERS_WAIT)  # for others: one answer does for all
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ANNOUNCED_EVERY):
+                    await self._has_newcomer.wait()

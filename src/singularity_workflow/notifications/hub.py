@@ -23,6 +23,9 @@ _LISTENING: Final = "listening"
 _INTEREST: Final = 60.0
 """Seconds for which whoever listens to events is believed to go on."""
 
+_ANSWERED_WITHIN: Final = 2.0
+"""Seconds in which whoever listens has answered an engine that is new."""
+
 ANNOUNCED_EVERY: Final = 20.0
 """Seconds after which whoever listens to events says so again."""
 
@@ -46,11 +49,13 @@ class Hub:
             send_probe=store.send_probe,
             on_notification=self._on_notification,
             on_gap=self._on_gap,
+            on_newcomer=self._on_newcomer,
         )
         self._on_work: list[OnWork] = []
         self._on_ended: list[OnEnded] = []
         self._on_sent: list[OnSent] = []
         self._on_gaps: list[Callable[[], None]] = []
+        self._on_newcomers: list[Callable[[], None]] = []
         self._channels: dict[str, list[OnBare]] = {}
         self._heard_of_listeners = float("-inf")
 
@@ -64,14 +69,14 @@ class Hub:
         """
         Whether somebody may be listening to the events of runs, in any process.
 
-        So it is believed as long as there is no telling: whoever listens says so every
-        twenty seconds, and may not have done it since we hear.
+        So it is believed as long as there is no telling: whoever listens says so when
+        another engine begins to hear, and every twenty seconds.
         """
         now = asyncio.get_running_loop().time()
         return (
             not self.is_listening
             or now - self._heard_of_listeners < _INTEREST
-            or now - self._listener.listening_since < ANNOUNCED_EVERY * 1.25
+            or now - self._listener.listening_since < _ANSWERED_WITHIN
         )
 
     async def wait_until_listening(self, timeout: float) -> bool:
@@ -109,6 +114,7 @@ class Hub:
         on_ended: OnEnded | None = None,
         on_sent: OnSent | None = None,
         on_gap: Callable[[], None] | None = None,
+        on_newcomer: Callable[[], None] | None = None,
     ) -> None:
         """
         Be told of hints.
@@ -118,6 +124,7 @@ class Hub:
             on_ended: Told the ids of runs that ended.
             on_sent: Told of a queue of messages, and the places of new ones.
             on_gap: Called when hints may have been missed.
+            on_newcomer: Called when another engine has begun to listen.
         """
         if on_work is not None:
             self._on_work.append(on_work)
@@ -127,6 +134,8 @@ class Hub:
             self._on_sent.append(on_sent)
         if on_gap is not None:
             self._on_gaps.append(on_gap)
+        if on_newcomer is not None:
+            self._on_newcomers.append(on_newcomer)
 
     def unsubscribe(self, callback: object) -> None:
         """Tell *callback* nothing more."""
@@ -135,6 +144,7 @@ class Hub:
             self._on_ended,
             self._on_sent,
             self._on_gaps,
+            self._on_newcomers,
         ):
             if callback in callbacks:
                 callbacks.remove(callback)  # type: ignore[arg-type]
@@ -162,6 +172,10 @@ class Hub:
                 on_sent(queue, positions)
         elif payload == _LISTENING:
             self._heard_of_listeners = asyncio.get_running_loop().time()
+
+    def _on_newcomer(self) -> None:
+        for on_newcomer in self._on_newcomers:
+            on_newcomer()
 
     def _on_gap(self) -> None:
         for on_work in self._on_work:

@@ -53,6 +53,7 @@ class Listener:
         send_probe: Sends a payload to the work channel on another connection.
         on_notification: Told channel and payload of each notification.
         on_gap: Called after each time of not listening: something may have been missed.
+        on_newcomer: Called when another listener proves that it hears.
     """
 
     def __init__(
@@ -62,11 +63,13 @@ class Listener:
         send_probe: Callable[[str], Awaitable[None]],
         on_notification: Callable[[str, str], None],
         on_gap: Callable[[], None],
+        on_newcomer: Callable[[], None],
     ) -> None:
         self._dsn = dsn
         self._send_probe = send_probe
         self._on_notification = on_notification
         self._on_gap = on_gap
+        self._on_newcomer = on_newcomer
         self._probe = _PROBE + uuid.uuid4().hex
         self._heard_probe = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -207,6 +210,8 @@ class Listener:
             return True
         elif channel != WORK_CHANNEL or not payload.startswith(_PROBE):
             self._on_notification(channel, payload)
+        elif not payload.endswith(_WAKE):
+            self._on_newcomer()
         return False
 
     async def _follow_channels(self, connection: psycopg.AsyncConnection[Any]) -> None:

@@ -10,7 +10,7 @@
 -- whoever follows from what it saw comes after it (docs/decisions/0014).
 create or replace function singularity_workflow.append_events(
   p_run_ids uuid[],             -- of each event
-  p_events  json[],             -- in order
+  p_events  text[],             -- each as JSON, in order
   p_now     timestamptz
 )
 returns bigint                -- their position
@@ -28,14 +28,14 @@ begin
     insert into pgmq.q_workflow_events (vt, enqueued_at, message, headers)
     select p_now, p_now,
            -- looked at as text, which costs a tenth of an exception block
-           case when m.message::text ~ '[:,[] ?-?[0-9.]+[eE][-+]?[0-9]{5}'
-             then singularity_workflow.event_message(m.message) else m.message::text::jsonb end,
-           jsonb_build_object('pos', v_pos, 'run', m.run_id)
+           case when m.message ~ '[:,[] ?-?[0-9.]+[eE][-+]?[0-9]{5}'
+             then singularity_workflow.event_message(m.message::json) else m.message::jsonb end,
+           concat('{"pos":', v_pos, ',"run":"', m.run_id, '"}')::jsonb
     from (
-      select e.run_id, json_build_object(
-               'run_id', e.run_id, 'workflow_id', w.name, 'at', v_at, 'events', e.events) as message
+      select e.run_id, concat('{"run_id":"', e.run_id, '","workflow_id":"', w.name, '","at":"', v_at,
+                              '","events":[', e.events, ']}') as message
       from (
-        select x.run_id, json_agg(x.event order by x.place) as events, min(x.place) as place
+        select x.run_id, string_agg(x.event, ',' order by x.place) as events, min(x.place) as place
         from unnest(p_run_ids, p_events) with ordinality x (run_id, event, place)
         group by x.run_id) e
       cross join lateral (
@@ -48,5 +48,5 @@ begin
 end;
 $function$;
 
-comment on function singularity_workflow.append_events(uuid[], json[], timestamptz) is
+comment on function singularity_workflow.append_events(uuid[], text[], timestamptz) is
   'Store events in the queue workflow_events, in the transaction of what they are about.';

@@ -21,7 +21,7 @@ declare
   v_held json;
   v_refused json;
   v_runs uuid[];
-  v_events json[];
+  v_events text[];
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();

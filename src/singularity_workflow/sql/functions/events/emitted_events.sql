@@ -9,7 +9,7 @@
 create or replace function singularity_workflow.emitted_events(
   p_batch      json,
   out p_runs   uuid[],
-  out p_events json[]
+  out p_events text[]      -- each as JSON
 )
 language plpgsql
 stable
@@ -26,7 +26,7 @@ begin
            else json_build_object(
              'type', x.event->'type', 'task_id', concat(b.run, '/', s.name, '/', b.task),
              'step_name', s.name, 'attempt', b.attempt, 'at', x.event->'at',
-             'data', x.event->'data') end order by b.place, x.place)
+             'data', x.event->'data') end::text order by b.place, x.place)
   into p_runs, p_events
   from rows from (json_to_recordset(p_batch) as (
     run uuid, step smallint, task int, attempt int, events json))

@@ -9,7 +9,7 @@
 create or replace function singularity_workflow.ended_events(
   p_run_ids    uuid[],
   out p_runs   uuid[],
-  out p_events json[]
+  out p_events text[]      -- each as JSON
 )
 language plpgsql
 stable
@@ -20,15 +20,18 @@ begin
   into p_runs, p_events
   from (
     select r.run_id, p.place, x.part, case
-             when r.status = 'completed' then json_build_object(
-               'type', 'workflow_completed', 'final_result', singularity_workflow.event_payload(
-                 o.output, r.run_id::text))
-             when x.part = 0 then json_build_object(
-               'type', 'step_failed', 'step_name', r.error->>'step',
-               'error', singularity_workflow.event_payload(r.error->'error', r.task_id))
-             else json_build_object(
-               'type', 'workflow_failed', 'failed_task', r.task_id,
-               'error', singularity_workflow.event_payload(r.error, r.run_id::text)) end as event
+             when r.status = 'completed' then concat(
+               '{"type":"workflow_completed","final_result":',
+               case when octet_length(o.output::text) < 8000 then o.output::text
+                 else singularity_workflow.event_reference(o.output, r.run_id::text) end, '}')
+             when x.part = 0 then concat(
+               '{"type":"step_failed","step_name":"', r.error->>'step', '","error":',
+               case when octet_length((r.error->'error')::text) < 8000 then (r.error->'error')::text
+                 else singularity_workflow.event_reference(r.error->'error', r.task_id) end, '}')
+             else concat(
+               '{"type":"workflow_failed","failed_task":"', r.task_id, '","error":',
+               case when octet_length(r.error::text) < 8000 then r.error::text
+                 else singularity_workflow.event_reference(r.error, r.run_id::text) end, '}') end as event
     from unnest(p_run_ids) with ordinality p (run_id, place)
     cross join lateral (
       select r.run_id, r.workflow_id, r.status, r.error, r.event_level,

@@ -19,14 +19,14 @@ set jit = off
 as $function$
 declare
   v_runs uuid[];
-  v_events json[];
+  v_events text[];
 begin
   select array_agg(k.run_id), array_agg(json_build_object(
            'type', 'task_retried', 'task_id', concat(k.run_id, '/', t.name, '/', k.task_index),
            'step_name', t.name, 'attempt', t.attempt,
            'error', json_build_object(
              'type', 'WorkerLost', 'message', format('its worker %s died', t.worker_id)),
-           'retry_count', t.failures))
+           'retry_count', t.failures)::text)
   into v_runs, v_events
   from unnest(p_tasks) k
   cross join lateral (

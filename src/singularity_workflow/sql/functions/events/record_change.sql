@@ -21,10 +21,10 @@ set jit = off
 as $function$
 declare
   v_runs uuid[];
-  v_events json[];
+  v_events text[];
 begin
   select array_agg(r.run_id order by p.place),
-         array_agg(json_build_object('type', p_type, 'reason', p_reason) order by p.place)
+         array_agg(json_build_object('type', p_type, 'reason', p_reason)::text order by p.place)
   into v_runs, v_events
   from unnest(p_run_ids) with ordinality p (run_id, place)
   cross join lateral (

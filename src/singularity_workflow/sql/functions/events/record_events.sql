@@ -7,8 +7,9 @@
 --
 -- The caller says which rows it has changed; what became of them is read there. Of one
 -- run come first its start, then what its tasks brought, the steps that ended and those
--- that began, each after what it depends on; its end is the last. One statement for all:
--- on the hot path the set-up of statements costs more than what they do.
+-- that began, each after what it depends on; its end is the last. One statement for all,
+-- and JSON put together as text: names of steps are identifiers, ids are ids. On the hot
+-- path the set-up of statements and of json_build_object costs more than what they do.
 create or replace function singularity_workflow.record_events(
   p_now        timestamptz,
   p_level      smallint,                                         -- the highest of the runs
@@ -28,22 +29,22 @@ set search_path = ''
 as $function$
 declare
   v_runs uuid[] := '{}';
-  v_events json[] := '{}';
+  v_events text[] := '{}';
   v_some_runs uuid[];
-  v_some json[];
+  v_some text[];
 begin
   if cardinality(p_new) > 0 then
-    select array_agg(r.run_id order by n.place), array_agg(case
-             when r.parent_run_id is null and r.origin_run_id is null
-             then json_build_object('type', 'workflow_started', 'input', r.input)
-             else json_build_object(
-               'type', 'workflow_started', 'input', r.input, 'parent_run_id', r.parent_run_id,
-               'origin_run_id', r.origin_run_id, 'origin', r.origin_kind) end order by n.place)
+    select array_agg(r.run_id order by n.place), array_agg(concat(
+             '{"type":"workflow_started","input":', r.input,
+             ',"parent_run_id":"' || r.parent_run_id || '"',
+             ',"origin_run_id":"' || r.origin_run_id || '","origin":"' || r.origin_kind || '"', '}')
+             order by n.place)
     into v_runs, v_events
     from unnest(p_new) with ordinality n (run_id, place)
     cross join lateral (
       select r.run_id, r.parent_run_id, r.origin_run_id, r.origin_kind,
-             singularity_workflow.event_payload(r.input, r.run_id::text) as input
+             case when octet_length(r.input::text) < 8000 then r.input::text
+               else singularity_workflow.event_reference(r.input, r.run_id::text) end as input
       from singularity_workflow.runs r
       where r.run_id = n.run_id and r.event_level > 0 offset 0) r;
   end if;
@@ -56,29 +57,33 @@ begin
   if p_level = 2 then
     select array_agg(i.run_id order by i.section, s.rank, i.place),
            array_agg(case i.section
-             when 1 then json_build_object(
-               'type', 'task_completed', 'task_id', s.task_id, 'step_name', s.name, 'attempt', i.attempt,
-               'result', singularity_workflow.event_payload(coalesce(i.output, 'null'), s.task_id),
-               'duration_ms', round(extract(epoch from p_now - t.started_at) * 1000, 1))
+             when 1 then concat(
+               '{"type":"task_completed","task_id":"', s.task_id, '","step_name":"', s.name,
+               '","attempt":', i.attempt, ',"result":',
+               case when octet_length(i.output::text) < 8000 then i.output::text
+                 else singularity_workflow.event_reference(i.output, s.task_id) end,
+               ',"duration_ms":', coalesce(round(extract(epoch from p_now - t.started_at) * 1000, 1), 0), '}')
              when 2 then case t.status
-               when 'skipped' then json_build_object(
-                 'type', 'task_skipped', 'task_id', s.task_id, 'step_name', s.name, 'attempt', i.attempt,
-                 'reason', t.error->>'message')
-               else json_build_object(
-                 'type', case t.status when 'waiting' then 'task_retried' else 'task_failed' end,
-                 'task_id', s.task_id, 'step_name', s.name, 'attempt', i.attempt,
-                 'error', singularity_workflow.event_payload(t.error, s.task_id),
-                 'retry_count', t.failures) end
+               when 'skipped' then concat(
+                 '{"type":"task_skipped","task_id":"', s.task_id, '","step_name":"', s.name,
+                 '","attempt":', i.attempt, ',"reason":', coalesce((t.error->'message')::text, 'null'), '}')
+               else concat(
+                 '{"type":"', case t.status when 'waiting' then 'task_retried' else 'task_failed' end,
+                 '","task_id":"', s.task_id, '","step_name":"', s.name, '","attempt":', i.attempt,
+                 ',"error":', case when octet_length(t.error::text) < 8000 then t.error::text
+                   else singularity_workflow.event_reference(t.error, s.task_id) end,
+                 ',"retry_count":', t.failures, '}') end
              when 3 then case t.status
-               when 'completed' then json_build_object(
-                 'type', 'step_completed', 'step_name', s.name,
-                 'output', singularity_workflow.event_payload(t.output, concat(i.run_id, '/', s.name)))
-               else json_build_object(
-                 'type', 'step_skipped', 'step_name', s.name, 'reason', t.skip_reason) end
-             when 4 then json_build_object('type', 'step_started', 'step_name', s.name, 'tasks', i.attempt)
-             else json_build_object(
-               'type', 'task_started', 'task_id', s.task_id, 'step_name', s.name,
-               'attempt', t.attempt, 'worker_id', t.worker_id) end
+               when 'completed' then concat(
+                 '{"type":"step_completed","step_name":"', s.name, '","output":',
+                 case when octet_length(t.output::text) < 8000 then t.output::text
+                   else singularity_workflow.event_reference(t.output, concat(i.run_id, '/', s.name)) end, '}')
+               else concat(
+                 '{"type":"step_skipped","step_name":"', s.name, '","reason":', to_json(t.skip_reason), '}') end
+             when 4 then concat('{"type":"step_started","step_name":"', s.name, '","tasks":', i.attempt, '}')
+             else concat(
+               '{"type":"task_started","task_id":"', s.task_id, '","step_name":"', s.name,
+               '","attempt":', t.attempt, ',"worker_id":"', t.worker_id, '"}') end
              order by i.section, s.rank, i.place)
     into v_some_runs, v_some
     from (
