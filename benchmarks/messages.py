@@ -1,8 +1,8 @@
 """
 (m) How long a message takes to a listener in another process, and how many can be sent.
 
-The pace is that of a clock: a message is due each millisecond, however long others take,
-and its time counts from the call. The clock is the one that all processes share.
+The pace is that of a clock: a message is due each millisecond, however long others
+take, and its time counts from the call. The clock is the one that all processes share.
 """
 
 from __future__ import annotations

@@ -37,6 +37,10 @@ _GROUPS = {
     "Running them": (
         "AsyncEngine", "Engine", "RunHandle", "SyncRunHandle", "Worker", "Resource",
     ),
+    "Messages and events": (
+        "Notifications", "SyncNotifications", "Subscription", "SyncSubscription",
+        "Message", "Event",
+    ),
     "Reading": (
         "RunStatus", "StepStatus", "TaskStatus", "WaitReason", "RunMetadata", "RunInfo",
         "RunFilter", "Page", "Registration",
@@ -46,7 +50,9 @@ _GROUPS = {
 _TWINS = {
     "Engine": "AsyncEngine",
     "SyncFlowBuilder": "FlowBuilder",
+    "SyncNotifications": "Notifications",
     "SyncRunHandle": "RunHandle",
+    "SyncSubscription": "Subscription",
 }
 
 # public in Python's sense, and there for other parts of the library

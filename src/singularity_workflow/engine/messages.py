@@ -209,9 +209,7 @@ class Notifications:
         )
 
         if not isinstance(subscription, Subscription):
-            raise InvalidSetting(
-                f"unlisten takes what listen has returned, got {subscription!r}"
-            )
+            raise InvalidSetting(f"{subscription!r} is not what listen has returned")
         await subscription.close()
 
     async def notify_only(

@@ -197,9 +197,7 @@ class SyncNotifications:
     def unlisten(self, subscription: SyncSubscription[Any]) -> None:
         """End a subscription; see `Notifications.unlisten`."""
         if not isinstance(subscription, SyncSubscription):
-            raise InvalidSetting(
-                f"unlisten takes what listen has returned, got {subscription!r}"
-            )
+            raise InvalidSetting(f"{subscription!r} is not what listen has returned")
         subscription.close()
 
     def notify_only(

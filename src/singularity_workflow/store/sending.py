@@ -8,18 +8,15 @@ way, and what is sent meanwhile goes with the next one.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from singularity_workflow.errors import ConnectionFailed, SingularityError
+from singularity_workflow.errors import ConnectionFailed
 
 __all__ = ["Sender"]
-
-logger = logging.getLogger(__name__)
 
 _MOST_AT_ONCE: Final = 500
 _LARGEST: Final = 1_000_000
@@ -60,7 +57,8 @@ class Sender:
 
     async def _work(self) -> None:
         while self._waiting:
-            batch, size = [], 0
+            batch: list[_Item] = []
+            size = 0
             while self._waiting and len(batch) < _MOST_AT_ONCE and size < _LARGEST:
                 item = self._waiting.pop(0)
                 # who has gone before it was sent does not want it any more
@@ -73,33 +71,31 @@ class Sender:
     async def _send_batch(self, batch: list[_Item]) -> None:
         try:
             ids = await self._send(b"[%b]" % b",".join(one.body for one in batch))
-        except ConnectionFailed as error:
-            # whether it took effect is unknown: each has to be told
+        except asyncio.CancelledError:
             for item in batch:
-                _fail(item, ConnectionFailed(error.message, hint=error.hint), error)
-        except SingularityError as error:
-            if len(batch) == 1:
-                _fail(batch[0], error, error)
+                item.sent.cancel()
+            raise
+        except Exception as error:
+            if len(batch) == 1 or isinstance(error, ConnectionFailed):
+                # after a loss nobody knows whether it took effect: each is told
+                for item in batch:
+                    _fail(item, error)
                 return
-            # nothing took effect; one of them is to blame, and none of the others
-            for item in batch:
-                await self._send_batch([item])
-        except BaseException as error:
-            for item in batch:
-                _fail(item, error, error)
-            if not isinstance(error, Exception):
-                raise
         else:
             for item, number in zip(batch, ids, strict=True):
                 if not item.sent.done():
                     item.sent.set_result(number)
-
-
-def _fail(item: _Item, error: BaseException, cause: BaseException) -> None:
-    if not item.sent.done():
-        if isinstance(error, asyncio.CancelledError):
-            item.sent.cancel()
             return
-        if error is not cause:
-            error.__cause__ = cause
+        # nothing took effect; one of them is to blame, and the others are not
+        for item in batch:
+            await self._send_batch([item])
+
+
+def _fail(item: _Item, error: Exception) -> None:
+    if not item.sent.done():
+        if isinstance(error, ConnectionFailed):
+            # of its own: whoever catches it adds to its traceback
+            own = ConnectionFailed(error.message, hint=error.hint)
+            own.__cause__ = error
+            error = own
         item.sent.set_exception(error)

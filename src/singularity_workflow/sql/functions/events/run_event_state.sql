@@ -1,6 +1,6 @@
 -- singularity_workflow.run_event_state: whether a run stores events, and has ended.
 --
--- Called by  EventStore.read_run, before somebody listens to one run
+-- Called by  Store.read_run, before somebody listens to one run; public
 -- Locks      none
 -- Errors     SW405
 create or replace function singularity_workflow.run_event_state(p_run_id uuid)
