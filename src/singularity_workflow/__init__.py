@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from singularity_workflow.model.context import Context
     from singularity_workflow.model.flow import Flow
     from singularity_workflow.model.issues import Issue
+    from singularity_workflow.model.metrics import Metrics, QueueMetrics
     from singularity_workflow.model.retry import RetryPolicy
     from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
     from singularity_workflow.model.signals import Fail, Retry, Skip
@@ -81,8 +82,10 @@ __all__ = [
     "InvalidOutput",
     "InvalidSetting",
     "Issue",
+    "Metrics",
     "Page",
     "PgmqUnavailable",
+    "QueueMetrics",
     "QueueTimeout",
     "Registration",
     "Resource",
@@ -131,7 +134,9 @@ _MODULES = {
     "Flow": "model.flow",
     "FlowBuilder": "engine.flow_builder",
     "Issue": "model.issues",
+    "Metrics": "model.metrics",
     "Page": "model.runs",
+    "QueueMetrics": "model.metrics",
     "Registration": "engine.registry",
     "Resource": "worker.resources",
     "Retry": "model.signals",
@@ -154,7 +159,13 @@ _MODULES = {
 }
 
 
+# so that `singularity_workflow.logging.configure` needs no import of its own
+_SUBMODULES = ("logging", "prometheus")
+
+
 def __getattr__(name: str) -> object:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")

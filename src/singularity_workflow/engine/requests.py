@@ -51,6 +51,7 @@ class StartRequest:
         tags: To find it by.
         idempotency_key: A second request with the same key is the first one's run.
         metadata: A JSON object that is kept with it.
+        traceparent: W3C trace context of the span that starts it.
         call: Requests of one call are refused together.
     """
 
@@ -65,6 +66,7 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     metadata: bytes | None = None
+    traceparent: str | None = None
     call: UUID | None = None
 
     def to_item(self) -> dict[str, object]:
@@ -86,6 +88,8 @@ class StartRequest:
             item["tags"] = list(self.tags)
         if self.metadata is not None:
             item["metadata"] = orjson.Fragment(self.metadata)
+        if self.traceparent is not None:
+            item["traceparent"] = self.traceparent
         if self.idempotency_key is not None:
             item["key"] = self.idempotency_key
         return item

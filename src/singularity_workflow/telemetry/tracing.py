@@ -1,0 +1,145 @@
+"""
+Spans of OpenTelemetry, if the program uses it.
+
+Only the API is needed, and it is never imported from here unless a trace context came
+from another process: a program that sets a tracer provider has imported it. Until then
+each question costs one look into a dict.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from singularity_workflow.version import library_version
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context as TraceContext
+    from opentelemetry.trace import Span, SpanContext, Tracer
+
+__all__ = [
+    "Tracing",
+    "adopt_traceparent",
+    "current_traceparent",
+    "make_current",
+    "traceparent_of",
+]
+
+_API: Final = "opentelemetry.trace"
+_SCOPE: Final = "singularity_workflow"
+
+
+def current_traceparent() -> str | None:
+    """
+    Return the W3C trace context of the current span, to be sent along with a message.
+
+    Returns:
+        None if the program does not use OpenTelemetry, or no span is current.
+    """
+    api = sys.modules.get(_API)
+    if api is None:
+        return None
+    return _format(api.get_current_span().get_span_context())
+
+
+def traceparent_of(span: Span) -> str | None:
+    """Return the W3C trace context of a span, None if it is not recorded anywhere."""
+    return _format(span.get_span_context())
+
+
+def adopt_traceparent(traceparent: str | None) -> None:
+    """Make a span of another process the current one of this context."""
+    context = _extract(traceparent)
+    if context is not None:
+        from opentelemetry.context import attach  # noqa: PLC0415
+
+        attach(context)
+
+
+def make_current(span: Span) -> None:
+    """Make a span the current one, for as long as this context lives."""
+    from opentelemetry.context import attach  # noqa: PLC0415
+    from opentelemetry.trace import set_span_in_context  # noqa: PLC0415
+
+    attach(set_span_in_context(span))
+
+
+class Tracing:
+    """Where the spans of one engine come from."""
+
+    def __init__(self) -> None:
+        self._tracer: Tracer | None = None
+
+    def tracer(self) -> Tracer | None:
+        """Return what makes spans, None as long as nobody would see them."""
+        if self._tracer is not None:
+            return self._tracer
+        api: Any = sys.modules.get(_API)
+        if api is None:
+            return None
+        provider = api.get_tracer_provider()
+        if isinstance(provider, api.ProxyTracerProvider):
+            return None
+        self._tracer = provider.get_tracer(_SCOPE, library_version())
+        return self._tracer
+
+    def start(
+        self,
+        name: str,
+        kind: str,
+        attributes: Mapping[str, Any],
+        *,
+        parent: str | None = None,
+        start: float | None = None,
+    ) -> Span | None:
+        """
+        Begin a span, if anybody would see it.
+
+        Args:
+            name: Its name.
+            kind: Name of its kind, as of `SpanKind`.
+            attributes: What it says of itself.
+            parent: Trace context of its parent; None: the current span.
+            start: Seconds since 1970; None: now.
+        """
+        tracer = self.tracer()
+        if tracer is None:
+            return None
+        api: Any = sys.modules[_API]
+        span: Span = tracer.start_span(
+            name,
+            context=_extract(parent),
+            kind=api.SpanKind[kind],
+            attributes=dict(attributes),
+            start_time=None if start is None else int(start * 1e9),
+        )
+        return span
+
+    def fail(self, span: Span, kind: str, message: str, trace: str | None) -> None:
+        """Let a span say that it failed, and of what."""
+        api: Any = sys.modules[_API]
+        event = {"exception.type": kind, "exception.message": message}
+        if trace is not None:
+            event["exception.stacktrace"] = trace
+        span.add_event("exception", event)
+        span.set_status(api.StatusCode.ERROR, f"{kind}: {message}")
+
+
+def _format(context: SpanContext) -> str | None:
+    if not context.is_valid:
+        return None
+    return (
+        f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    )
+
+
+def _extract(traceparent: str | None) -> TraceContext | None:
+    """Return the context that a trace context names; one that is none is ignored."""
+    if traceparent is None:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
+        TraceContextTextMapPropagator,
+    )
+
+    return TraceContextTextMapPropagator().extract({"traceparent": traceparent})
