@@ -26,6 +26,7 @@ def start_spans(tracing: Tracing, requests: Sequence[StartRequest]) -> Iterator[
             f"workflow {name}",
             "PRODUCER",
             {"workflow": name, "run_id": str(request.run_id)},
+            inherits=True,
         )
         if span is not None:
             request.traceparent = traceparent_of(span)

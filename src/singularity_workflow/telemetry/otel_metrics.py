@@ -19,10 +19,15 @@ _OPEN_TASKS = (TaskStatus.WAITING, TaskStatus.QUEUED, TaskStatus.STARTED)
 
 
 class OtelRecorder:
-    """Feed instruments of the global meter provider, whenever that is set."""
+    """
+    Feed instruments of OpenTelemetry.
 
-    def __init__(self) -> None:
-        meter = api.get_meter("singularity_workflow", library_version())
+    Args:
+        provider: Whose; None: the global one, whenever that is set.
+    """
+
+    def __init__(self, provider: api.MeterProvider | None = None) -> None:
+        meter = api.get_meter("singularity_workflow", library_version(), provider)
 
         def seconds(name: str, description: str) -> api.Histogram:
             return meter.create_histogram(

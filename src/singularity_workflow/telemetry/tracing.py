@@ -66,10 +66,15 @@ def make_current(span: Span) -> None:
 
 
 class Tracing:
-    """Where the spans of one engine come from."""
+    """
+    Where the spans of one engine come from.
 
-    def __init__(self) -> None:
-        self._tracer: Tracer | None = None
+    Args:
+        tracer: What makes them; None: that of the global provider, once there is one.
+    """
+
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer
 
     def tracer(self) -> Tracer | None:
         """Return what makes spans, None as long as nobody would see them."""
@@ -91,6 +96,7 @@ class Tracing:
         attributes: Mapping[str, Any],
         *,
         parent: str | None = None,
+        inherits: bool = False,
         start: float | None = None,
     ) -> Span | None:
         """
@@ -100,7 +106,8 @@ class Tracing:
             name: Its name.
             kind: Name of its kind, as of `SpanKind`.
             attributes: What it says of itself.
-            parent: Trace context of its parent; None: the current span.
+            parent: Trace context of its parent; None: it has none.
+            inherits: Whether the current span is its parent instead.
             start: Seconds since 1970; None: now.
         """
         tracer = self.tracer()
@@ -109,7 +116,8 @@ class Tracing:
         api: Any = sys.modules[_API]
         span: Span = tracer.start_span(
             name,
-            context=_extract(parent),
+            # not what was current when the engine was connected
+            context=None if inherits else _extract(parent) or _nowhere(),
             kind=api.SpanKind[kind],
             attributes=dict(attributes),
             start_time=None if start is None else int(start * 1e9),
@@ -124,6 +132,13 @@ class Tracing:
             event["exception.stacktrace"] = trace
         span.add_event("exception", event)
         span.set_status(api.StatusCode.ERROR, f"{kind}: {message}")
+
+
+def _nowhere() -> TraceContext:
+    """Return a context in which no span is current."""
+    from opentelemetry.context import Context as Empty  # noqa: PLC0415
+
+    return Empty()
 
 
 def _format(context: SpanContext) -> str | None:

@@ -7,8 +7,8 @@ Each of them once: by the process whose call started or ended the run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from singularity_workflow.store.replies import EndedRun, Moved
 from singularity_workflow.telemetry.fields import log_fields
@@ -89,8 +89,8 @@ class RunObserver:
     def _log_end(self, run: EndedRun, level: int) -> None:
         why = ""
         if run.error is not None:
-            kind, message = run.error.get("type"), run.error.get("message")
-            why = f": {kind}: {shortened(message)}"
+            kind, message = _cause(run.error)
+            why = f" at step {run.error.get('step')!r}: {kind}: {shortened(message)}"
         elif run.reason is not None:
             why = f": {run.reason}"
         fields = log_fields(run_id=run.run_id)
@@ -115,6 +115,11 @@ class RunObserver:
         if span is None:
             return
         if run.error is not None:
-            kind, message = str(run.error.get("type")), str(run.error.get("message"))
-            self._telemetry.tracing.fail(span, kind, message, None)
+            self._telemetry.tracing.fail(span, *_cause(run.error), None)
         span.end(int(ended_at * 1e9))
+
+
+def _cause(error: Mapping[str, Any]) -> tuple[str, str]:
+    """Return type and message of what the step raised that failed its run."""
+    cause = error.get("error") or {}
+    return str(cause.get("type")), str(cause.get("message"))
