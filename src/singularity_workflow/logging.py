@@ -38,6 +38,9 @@ class TaskFields(logging.Filter):
     .. versionadded:: 0.1
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields; lets every record pass."""
         for name, value in task_fields().items():
@@ -54,6 +57,9 @@ class JsonFormatter(logging.Formatter):
 
     .. versionadded:: 0.1
     """
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

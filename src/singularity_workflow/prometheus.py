@@ -34,7 +34,8 @@ class Collector:
 
     Args:
         engine: Whose metrics; connected or not yet.
-        registry: Where they are registered; one registry takes one collector.
+        registry: Where they are registered, by default the global registry; one
+            registry takes one collector.
 
     Raises:
         ValueError: The registry has a collector already.
@@ -45,10 +46,13 @@ class Collector:
     """
 
     def __init__(
-        self, engine: AsyncEngine | Engine, *, registry: CollectorRegistry = REGISTRY
+        self,
+        engine: AsyncEngine | Engine,
+        *,
+        registry: CollectorRegistry | None = None,
     ) -> None:
         self._telemetry = engine.telemetry
-        self._recorder = _PrometheusRecorder(registry)
+        self._recorder = _PrometheusRecorder(REGISTRY if registry is None else registry)
         self._telemetry.add(self._recorder)
 
     def close(self) -> None:
