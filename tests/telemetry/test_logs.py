@@ -13,7 +13,7 @@ import pytest
 from engine.support import Sql, fail, make_workflow, single, wait_until
 
 import singularity_workflow.logging
-from singularity_workflow import Engine, Fail, RetryPolicy
+from singularity_workflow import Engine, RetryPolicy
 from telemetry import traced
 from telemetry.support import traced_worker
 
@@ -211,20 +211,6 @@ def test_records_in_a_process_tell_it_too(plain):
 
     assert (found["run_id"], found["step"]) == (str(handle.id), "far")
     assert found["attempt"] == 1
-
-
-def test_nothing_is_said_unless_somebody_asks(plain, capfd):
-    """
-    Neither on import nor by a run that fails does anything reach the terminal.
-    """
-
-    def step():
-        raise Fail("never")
-
-    for name in (LIBRARY, f"{LIBRARY}.worker"):
-        assert logging.getLogger(name).handlers == []
-    assert logging.getLogger(LIBRARY).level == logging.NOTSET
-    fail(plain, single(step))
 
 
 def test_the_worker_logs_json(dsn, engine, tmp_path):

@@ -208,14 +208,17 @@ def test_the_filter_serves_handlers_of_others(output):
     assert output.getvalue() == "a: hello\n"
 
 
-def test_it_is_there_without_an_import_of_its_own():
+def test_importing_sets_nothing_up_and_asking_does():
     """
-    And is not the module of the standard library, which stays what it is.
+    The module needs no import of its own, and is not that of the standard library.
     """
     program = (
         "import logging, sys, singularity_workflow\n"
         "assert 'singularity_workflow.logging' not in sys.modules\n"
-        "assert logging.getLogger().handlers == []\n"
+        "import singularity_workflow.engine.session, singularity_workflow.cli\n"
+        "library = logging.getLogger('singularity_workflow')\n"
+        "assert logging.getLogger().handlers == library.handlers == []\n"
+        "assert library.level == logging.NOTSET\n"
         "singularity_workflow.logging.configure()\n"
         "assert len(logging.getLogger().handlers) == 1\n"
     )

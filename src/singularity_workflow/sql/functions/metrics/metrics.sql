@@ -41,7 +41,7 @@ begin
     from names n where n.queue is not null
   )
   select array(select n.queue from names n where n.queue is not null limit 1000) into v_names;
-  v_each := least(p_limit, greatest(100, p_limit * 10 / greatest(1, cardinality(v_names))));
+  v_each := least(p_limit, greatest(100, p_limit * 3 / greatest(1, cardinality(v_names))));
 
   select coalesce(json_agg(json_build_object(
            'queue', f.queue, 'depth', f.depth, 'is_capped', f.is_capped,
