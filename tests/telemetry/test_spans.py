@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from engine.support import Sql, make_workflow, single, wait_until
 from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
 from singularity_workflow import (
@@ -23,6 +24,7 @@ from singularity_workflow import (
     Worker,
     Workflow,
 )
+from singularity_workflow.telemetry.tracing import Tracing
 from telemetry import traced
 from telemetry.support import id_of, parent_of, read_spans, traced_worker
 
@@ -264,6 +266,28 @@ def test_a_run_without_a_trace_has_tasks_with_spans_of_their_own(spans, dsn):
 
     assert parent_of(spans.one("task step")) is None
     assert parent_of(spans.one(f"run {flow.name}")) is None
+
+
+@pytest.mark.parametrize("method", ["on_start", "on_end"])
+def test_a_tracer_that_raises_stops_nothing(dsn, caplog, method):
+    """
+    The run completes, and the log tells of the defect.
+    """
+
+    class Broken(SpanProcessor):
+        """Raises, as code of the program may."""
+
+    def raise_error(*_, **__):
+        raise RuntimeError("no collector")
+
+    setattr(Broken, method, raise_error)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Broken())
+    with Engine(dsn) as engine:
+        engine.telemetry.tracing = Tracing(provider.get_tracer("tests"))
+        assert engine.execute(single(lambda: 1)) == {"step": 1}
+
+    assert any("cannot" in one.getMessage() for one in caplog.records if one.exc_info)
 
 
 def test_spans_cross_processes(dsn, engine, spans, tmp_path):

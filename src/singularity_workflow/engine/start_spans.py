@@ -31,12 +31,12 @@ def start_spans(tracing: Tracing, requests: Sequence[StartRequest]) -> Iterator[
         if span is not None:
             request.traceparent = traceparent_of(span)
             spans.append(span)
+    cause: dict[str, str] | None = None
     try:
         yield
     except Exception as error:
-        for span in spans:
-            tracing.fail(span, type(error).__name__, str(error), None)
+        cause = {"type": type(error).__name__, "message": str(error)}
         raise
     finally:
         for span in spans:
-            span.end()
+            tracing.end(span, error=cause)

@@ -8,6 +8,7 @@ each question costs one look into a dict.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,8 @@ __all__ = [
     "make_current",
     "traceparent_of",
 ]
+
+logger = logging.getLogger(__name__)
 
 _API: Final = "opentelemetry.trace"
 _SCOPE: Final = "singularity_workflow"
@@ -102,6 +105,9 @@ class Tracing:
         """
         Begin a span, if anybody would see it.
 
+        What a sampler or a processor of the program raises is logged: a workflow does
+        not stop because it cannot be watched.
+
         Args:
             name: Its name.
             kind: Name of its kind, as of `SpanKind`.
@@ -114,24 +120,55 @@ class Tracing:
         if tracer is None:
             return None
         api: Any = sys.modules[_API]
-        span: Span = tracer.start_span(
-            name,
-            # not what was current when the engine was connected
-            context=None if inherits else _extract(parent) or _nowhere(),
-            kind=api.SpanKind[kind],
-            attributes=dict(attributes),
-            start_time=None if start is None else int(start * 1e9),
-        )
-        return span
+        try:
+            return tracer.start_span(
+                name,
+                # not what was current when the engine was connected
+                context=None if inherits else _extract(parent) or _nowhere(),
+                kind=api.SpanKind[kind],
+                attributes=dict(attributes),
+                start_time=None if start is None else int(start * 1e9),
+            )
+        except Exception:
+            logger.warning("span %r cannot begin", name, exc_info=True)
+            return None
 
-    def fail(self, span: Span, kind: str, message: str, trace: str | None) -> None:
-        """Let a span say that it failed, and of what."""
-        api: Any = sys.modules[_API]
-        event = {"exception.type": kind, "exception.message": message}
-        if trace is not None:
-            event["exception.stacktrace"] = trace
-        span.add_event("exception", event)
-        span.set_status(api.StatusCode.ERROR, f"{kind}: {message}")
+    def end(
+        self,
+        span: Span,
+        *,
+        outcome: str | None = None,
+        error: Mapping[str, Any] | None = None,
+        at: float | None = None,
+    ) -> None:
+        """
+        End a span.
+
+        Args:
+            span: Which.
+            outcome: What became of what it stands for.
+            error: Its type, message and traceback, if it failed.
+            at: Seconds since 1970; None: now.
+        """
+        try:
+            if outcome is not None:
+                span.set_attribute("outcome", outcome)
+            if error is not None:
+                _fail(span, error)
+            span.end(None if at is None else int(at * 1e9))
+        except Exception:
+            logger.warning("a span cannot end", exc_info=True)
+
+
+def _fail(span: Span, error: Mapping[str, Any]) -> None:
+    """Let a span say that it failed, and of what."""
+    api: Any = sys.modules[_API]
+    kind, message = str(error.get("type")), str(error.get("message"))
+    event = {"exception.type": kind, "exception.message": message}
+    if "traceback" in error:
+        event["exception.stacktrace"] = str(error["traceback"])
+    span.add_event("exception", event)
+    span.set_status(api.StatusCode.ERROR, f"{kind}: {message}")
 
 
 def _nowhere() -> TraceContext:

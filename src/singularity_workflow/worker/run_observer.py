@@ -7,8 +7,8 @@ Each of them once: by the process whose call started or ended the run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from singularity_workflow.store.replies import EndedRun, Moved
 from singularity_workflow.telemetry.fields import log_fields
@@ -89,8 +89,11 @@ class RunObserver:
     def _log_end(self, run: EndedRun, level: int) -> None:
         why = ""
         if run.error is not None:
-            kind, message = _cause(run.error)
-            why = f" at step {run.error.get('step')!r}: {kind}: {shortened(message)}"
+            cause = run.error.get("error") or {}
+            why = (
+                f" at step {run.error.get('step')!r}: {cause.get('type')}: "
+                f"{shortened(cause.get('message'))}"
+            )
         elif run.reason is not None:
             why = f": {run.reason}"
         fields = log_fields(run_id=run.run_id)
@@ -112,14 +115,6 @@ class RunObserver:
             parent=run.traceparent,
             start=started_at,
         )
-        if span is None:
-            return
-        if run.error is not None:
-            self._telemetry.tracing.fail(span, *_cause(run.error), None)
-        span.end(int(ended_at * 1e9))
-
-
-def _cause(error: Mapping[str, Any]) -> tuple[str, str]:
-    """Return type and message of what the step raised that failed its run."""
-    cause = error.get("error") or {}
-    return str(cause.get("type")), str(cause.get("message"))
+        if span is not None:
+            error = None if run.error is None else run.error.get("error") or {}
+            self._telemetry.tracing.end(span, error=error, at=ended_at)

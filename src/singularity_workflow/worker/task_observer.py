@@ -71,13 +71,9 @@ class TaskObserver:
         for recorder in self._telemetry.recorders:
             recorder.task_ended(job.context.workflow, job.step.name, kind, seconds)
         if job.span is not None:
-            job.span.set_attribute("outcome", kind)
-            if outcome is not None and kind == "failed" and outcome.error is not None:
-                error = {key: str(value) for key, value in outcome.error.items()}
-                self._telemetry.tracing.fail(
-                    job.span, error["type"], error["message"], error.get("traceback")
-                )
-            job.span.end()
+            has_failed = outcome is not None and outcome.kind == "failed"
+            error = outcome.error if outcome is not None and has_failed else None
+            self._telemetry.tracing.end(job.span, outcome=kind, error=error)
         if logger.isEnabledFor(logging.DEBUG):
             fields = self._fields_of(job)
             fields["duration_ms"] = round(seconds * 1e3, 3)
