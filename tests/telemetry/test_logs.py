@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -211,6 +213,30 @@ def test_records_in_a_process_tell_it_too(plain):
 
     assert (found["run_id"], found["step"]) == (str(handle.id), "far")
     assert found["attempt"] == 1
+
+
+def test_without_logging_a_failure_is_for_its_caller(dsn):
+    """
+    Nothing of it reaches standard error.
+    """
+    program = (
+        "import sys\n"
+        "from singularity_workflow import Engine, RunFailed, Workflow\n"
+        "flow = Workflow('flow', max_attempts=1)\n"
+        "flow.step(name='step')(lambda: 1 / 0)\n"
+        "with Engine(sys.argv[1]) as engine:\n"
+        "    try:\n"
+        "        engine.execute(flow)\n"
+        "    except RunFailed:\n"
+        "        print('failed')\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, dsn],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("failed\n", "")
 
 
 def test_the_worker_logs_json(dsn, engine, tmp_path):

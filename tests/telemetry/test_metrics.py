@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -140,6 +142,48 @@ def test_lost_workers_are_counted(dsn, engine, readings):
     found = wait_until(lambda: readings.counts("losses", "kind"), "a loss")
 
     assert found == {("worker",): 1}
+
+
+def test_a_program_that_uses_opentelemetry_needs_no_more(dsn):
+    """
+    Its global providers get spans and metrics of every engine.
+    """
+    program = (
+        "import sys\n"
+        "from opentelemetry import metrics, trace\n"
+        "from opentelemetry.sdk.metrics import MeterProvider\n"
+        "from opentelemetry.sdk.metrics.export import InMemoryMetricReader\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "from opentelemetry.sdk.trace.export import SimpleSpanProcessor\n"
+        "from opentelemetry.sdk.trace.export.in_memory_span_exporter import (\n"
+        "    InMemorySpanExporter)\n"
+        "from singularity_workflow import Engine, Workflow\n"
+        "reader, spans = InMemoryMetricReader(), InMemorySpanExporter()\n"
+        "metrics.set_meter_provider(MeterProvider([reader]))\n"
+        "tracers = TracerProvider()\n"
+        "tracers.add_span_processor(SimpleSpanProcessor(spans))\n"
+        "trace.set_tracer_provider(tracers)\n"
+        "flow = Workflow('flow')\n"
+        "flow.step(name='step')(lambda: 1)\n"
+        "for _ in range(2):\n"
+        "    with Engine(sys.argv[1]) as engine:\n"
+        "        engine.execute(flow)\n"
+        "data = reader.get_metrics_data().resource_metrics[0].scope_metrics[0]\n"
+        "found = {one.name: one for one in data.metrics}\n"
+        "started = found['singularity_workflow.runs.started'].data.data_points\n"
+        "print(sum(one.value for one in started))\n"
+        "print(sorted(one.name for one in spans.get_finished_spans()))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, dsn],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+    names = ["run flow", "task step", "workflow flow"]
+    started, spans = done.stdout.splitlines()
+    assert (started, spans) == ("2", str(sorted(names * 2)))
+    assert done.stderr == ""
 
 
 def test_an_engine_says_what_is_open(dsn):

@@ -17,6 +17,9 @@ from singularity_workflow.telemetry.telemetry import Telemetry
 __all__ = ["RunObserver", "shortened"]
 
 logger = logging.getLogger(__name__)
+# in a program that sets up no logging, failures are for whoever waits for the run: not
+# for standard error, where Python would put them
+logger.addHandler(logging.NullHandler())
 
 _LONGEST_MESSAGE: Final = 300
 

@@ -24,6 +24,9 @@ from singularity_workflow.worker.runner import Job
 __all__ = ["TaskObserver"]
 
 logger = logging.getLogger(__name__)
+# in a program that sets up no logging, failures are for whoever waits for the run: not
+# for standard error, where Python would put them
+logger.addHandler(logging.NullHandler())
 
 
 class TaskObserver:
