@@ -10,6 +10,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from enum import Enum
+from importlib import import_module
 from typing import Any, is_typeddict
 
 from docstrings import read_docstring, to_markdown, to_signature
@@ -43,9 +44,17 @@ _GROUPS = {
     ),
     "Reading": (
         "RunStatus", "StepStatus", "TaskStatus", "WaitReason", "RunMetadata", "RunInfo",
-        "RunFilter", "Page", "Registration",
+        "RunFilter", "Page", "Registration", "Metrics", "QueueMetrics",
     ),
 }  # fmt: skip
+
+_MODULES = {
+    "singularity_workflow.logging": (
+        "configure", "TaskFields", "JsonFormatter", "HumanFormatter",
+    ),
+    "singularity_workflow.prometheus": ("Collector",),
+}  # fmt: skip
+"""Those that are imported by their own name."""
 
 _TWINS = {
     "Engine": "AsyncEngine",
@@ -58,6 +67,8 @@ _TWINS = {
 # public in Python's sense, and there for other parts of the library
 _INTERNAL = {
     "AsyncEngine.session",
+    "AsyncEngine.telemetry",
+    "HumanFormatter.formatMessage",
     "Context.cancel",
     "Context.offer_transaction",
     "Workflow.compile",
@@ -80,6 +91,10 @@ def api_page() -> str:
     errors = [name for name in rest if issubclass(_named(name), SingularityError)]
     if rest != errors:
         raise ValueError(f"no group has {sorted(set(rest) - set(errors))}")
+    for module, names in _MODULES.items():
+        lines += [f"## {module}", ""]
+        for name in names:
+            lines += _describe(name, getattr(import_module(module), name))
     lines += ["## Errors", "", ", ".join(f"`{name}`" for name in errors)]
     return "\n".join(lines) + ": see [errors](errors.md).\n"
 
@@ -88,8 +103,8 @@ def _named(name: str) -> Any:
     return getattr(singularity_workflow, name)
 
 
-def _describe(name: str) -> list[str]:
-    kind = _named(name)
+def _describe(name: str, kind: Any = None) -> list[str]:
+    kind = _named(name) if kind is None else kind
     lines = [f"### {name}", ""]
     if isinstance(kind, type) and issubclass(kind, Enum):
         lines += to_markdown(read_docstring(kind))
@@ -100,6 +115,8 @@ def _describe(name: str) -> list[str]:
         return [*lines, *to_markdown(read_docstring(kind)), *_fields(kind)]
     lines += to_signature(name, kind)
     lines += to_markdown(read_docstring(kind))
+    if not isinstance(kind, type):
+        return lines
     if name in _TWINS:
         twin = _TWINS[name]
         methods = ", ".join(f"`{one}`" for one, _ in _methods(name, kind))

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from singularity_workflow.model.flow import Flow
     from singularity_workflow.model.issues import Issue
     from singularity_workflow.model.messages import Message
+    from singularity_workflow.model.metrics import Metrics, QueueMetrics
     from singularity_workflow.model.retry import RetryPolicy
     from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
     from singularity_workflow.model.signals import Fail, Retry, Skip
@@ -93,9 +94,11 @@ __all__ = [
     "InvalidSetting",
     "Issue",
     "Message",
+    "Metrics",
     "Notifications",
     "Page",
     "PgmqUnavailable",
+    "QueueMetrics",
     "QueueNotFound",
     "QueueTimeout",
     "Registration",
@@ -151,8 +154,10 @@ _MODULES = {
     "FlowBuilder": "engine.flow_builder",
     "Issue": "model.issues",
     "Message": "model.messages",
+    "Metrics": "model.metrics",
     "Notifications": "engine.messages",
     "Page": "model.runs",
+    "QueueMetrics": "model.metrics",
     "Registration": "engine.registry",
     "Resource": "worker.resources",
     "Retry": "model.signals",
@@ -178,7 +183,13 @@ _MODULES = {
 }
 
 
+# so that `singularity_workflow.logging.configure` needs no import of its own
+_SUBMODULES = ("logging", "prometheus")
+
+
 def __getattr__(name: str) -> object:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")

@@ -32,7 +32,9 @@ from singularity_workflow.engine.settings import (
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.ids import IdMaker
+from singularity_workflow.model.metrics import Metrics
 from singularity_workflow.model.signature import StepFunction
+from singularity_workflow.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from typing import Self
@@ -95,6 +97,7 @@ class AsyncEngine(RunControls):
             lease=lease,
             migrate=migrate,
         )
+        self._telemetry = Telemetry()
         self._ids = IdMaker()
         self._session: Session | None = None
         self._connecting = asyncio.Lock()
@@ -116,7 +119,8 @@ class AsyncEngine(RunControls):
 
         async with self._connecting:
             if self._session is None:
-                self._session = await Session.open(self._settings)
+                self._telemetry.find_otel()
+                self._session = await Session.open(self._settings, self._telemetry)
         return self
 
     async def close(self) -> None:
@@ -537,6 +541,18 @@ class AsyncEngine(RunControls):
         """
         return await self._opened.store.drain_workers(read_worker_ids(worker_ids))
 
+    # metrics
+
+    async def metrics(self) -> Metrics:
+        """
+        Return what waits in the queues, and what is open in the database.
+
+        It costs some tens of milliseconds at most, whatever the database holds: each
+        count stops at a limit, and says so. Programs that watch all the time have the
+        same by OpenTelemetry or Prometheus; see `docs/howto/tracing_and_metrics.md`.
+        """
+        return await self._opened.read_metrics()
+
     # inside
 
     async def _request(
@@ -570,6 +586,11 @@ class AsyncEngine(RunControls):
     def resources(self) -> Mapping[str, object]:
         """What steps get by the names of their parameters."""
         return self._settings.resources
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Where spans and metrics go; `prometheus.Collector` adds itself to it."""
+        return self._telemetry
 
     @property
     def session(self) -> Session:

@@ -31,7 +31,9 @@ from singularity_workflow.engine.sync_messages import (
 )
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
+from singularity_workflow.model.metrics import Metrics
 from singularity_workflow.model.signature import StepFunction
+from singularity_workflow.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -293,6 +295,15 @@ class Engine(SyncRunControls):
     def drain_workers(self, worker_ids: Iterable[UUID | str]) -> list[UUID]:
         """Ask workers to end; see `AsyncEngine.drain_workers`."""
         return self._call(self._engine.drain_workers(worker_ids))
+
+    def metrics(self) -> Metrics:
+        """Return what waits and what is open; see `AsyncEngine.metrics`."""
+        return self._call(self._engine.metrics())
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Where spans and metrics go."""
+        return self._engine.telemetry
 
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._portal is None:

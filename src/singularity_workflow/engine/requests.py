@@ -54,6 +54,7 @@ class StartRequest:
         idempotency_key: A second request with the same key is the first one's run.
         metadata: A JSON object that is kept with it.
         events: Which are stored: all, run or none.
+        traceparent: W3C trace context of the span that starts it.
         call: Requests of one call are refused together.
     """
 
@@ -69,6 +70,7 @@ class StartRequest:
     idempotency_key: str | None = None
     metadata: bytes | None = None
     events: str = "all"
+    traceparent: str | None = None
     call: UUID | None = None
 
     def to_item(self) -> dict[str, object]:
@@ -92,6 +94,8 @@ class StartRequest:
             item["metadata"] = orjson.Fragment(self.metadata)
         if self.events != "all":
             item["events"] = self.events
+        if self.traceparent is not None:
+            item["traceparent"] = self.traceparent
         if self.idempotency_key is not None:
             item["key"] = self.idempotency_key
         return item

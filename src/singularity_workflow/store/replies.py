@@ -22,6 +22,8 @@ __all__ = [
     "Moved",
     "Reaped",
     "Reply",
+    "Retried",
+    "RunInput",
     "TaskRef",
     "parse_adoption",
     "parse_beat",
@@ -65,14 +67,46 @@ class HandedTask(NamedTuple):
         return TaskRef(self.run_id, self.step_no, self.task_index, self.attempt)
 
 
+class RunInput(NamedTuple):
+    """What tasks of a run share: its version, its input and its trace."""
+
+    run_id: str
+    workflow_id: int
+    input: Any
+    traceparent: str | None = None
+
+
+class Retried(NamedTuple):
+    """A failed attempt after which the task is tried again, *seconds* later."""
+
+    run_id: str
+    step_no: int
+    task_index: int
+    attempt: int
+    seconds: float
+
+    @property
+    def ref(self) -> TaskRef:
+        """The attempt that failed."""
+        return TaskRef(self.run_id, self.step_no, self.task_index, self.attempt)
+
+
 class EndedRun(NamedTuple):
-    """A run that has ended; *output* only if somebody was waiting for it."""
+    """
+    A run that has ended; *output* only if somebody was waiting for it.
+
+    *started_at* and *ended_at* are seconds since 1970.
+    """
 
     run_id: str
     status: str
     output: Any
     error: dict[str, Any] | None
     reason: str | None
+    workflow: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    traceparent: str | None = None
 
 
 class Moved(NamedTuple):
@@ -90,11 +124,12 @@ class Reply:
 
     Args:
         tasks: To be run now.
-        inputs: Run id, version and input of their runs, of those not known yet.
+        inputs: What their runs bring, of those not known yet.
         outputs: Run id, step number and output of what the tasks depend on.
         ended: Runs that ended by the call.
         refused: Attempts whose report came too late.
         deferred: Attempts whose run somebody else held; to be reported again.
+        retried: Failed attempts that are not the last of their tasks.
         announced: The smallest key of the messages that the call wrote.
         last: The largest key that it claimed.
         head: Not None if more messages may wait, from this key on.
@@ -103,11 +138,12 @@ class Reply:
     """
 
     tasks: list[HandedTask] = field(default_factory=list)
-    inputs: list[tuple[str, int, Any]] = field(default_factory=list)
+    inputs: list[RunInput] = field(default_factory=list)
     outputs: list[tuple[str, int, Any]] = field(default_factory=list)
     ended: list[EndedRun] = field(default_factory=list)
     refused: list[TaskRef] = field(default_factory=list)
     deferred: list[TaskRef] = field(default_factory=list)
+    retried: list[Retried] = field(default_factory=list)
     announced: int | None = None
     last: int | None = None
     head: int | None = None
@@ -206,11 +242,12 @@ def parse_reply(data: dict[str, Any]) -> Reply:
     work = data.get("work") or {}
     return Reply(
         tasks=[HandedTask._make(row) for row in work.get("tasks") or ()],
-        inputs=work.get("runs") or [],
+        inputs=[RunInput._make(row) for row in work.get("runs") or ()],
         outputs=work.get("outputs") or [],
         ended=parse_ended(data.get("ended")),
         refused=[TaskRef._make(row) for row in data.get("refused") or ()],
         deferred=[TaskRef._make(row) for row in data.get("deferred") or ()],
+        retried=[Retried._make(row) for row in data.get("retried") or ()],
         announced=data.get("announced"),
         last=data.get("last"),
         head=data.get("head"),

@@ -396,6 +396,13 @@ class Store:
         )
         return released
 
+    # metrics
+
+    async def metrics(self) -> dict[str, Any]:
+        """Return depths of queues and counts of what is open; see `metrics.sql`."""
+        data: dict[str, Any] = await self._pooled("metrics/metrics")
+        return data
+
     # timers and workers
 
     async def fire_timers(self, worker_id: UUID | None, limit: int = 500) -> Fired:

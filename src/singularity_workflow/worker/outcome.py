@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import orjson
 
 from singularity_workflow.errors import SingularityError
+from singularity_workflow.model.context import Context
 from singularity_workflow.model.json_codec import NotJson, encode_json
 from singularity_workflow.store.replies import Reply, TaskRef
 from singularity_workflow.worker.processes import RemoteError
@@ -47,6 +48,8 @@ class Outcome:
         retry_after: Failed: seconds to wait, instead of what the policy says.
         deferrals: How often its run was held by somebody else.
         events: What the attempt has told, and is not stored yet.
+        context: What the step saw of itself; None: it was given to us to fail it.
+        seconds: How long the attempt took.
         reply: What the database said, if the outcome was recorded there already, in
             the step's own transaction.
     """
@@ -59,6 +62,8 @@ class Outcome:
     retry_after: float | None = None
     deferrals: int = 0
     events: Sequence[Mapping[str, object]] = ()
+    context: Context | None = None
+    seconds: float = 0.0
     reply: Reply | None = None
 
 

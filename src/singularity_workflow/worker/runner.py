@@ -15,7 +15,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -29,6 +29,9 @@ from singularity_workflow.model.json_codec import decode_json
 from singularity_workflow.model.signals import Fail, Retry, Skip
 from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.store.replies import Reply, TaskRef
+from singularity_workflow.telemetry.elsewhere import run_as_task
+from singularity_workflow.telemetry.fields import of_context
+from singularity_workflow.telemetry.tracing import current_traceparent
 from singularity_workflow.worker.executors import Executors
 from singularity_workflow.worker.outcome import (
     Outcome,
@@ -38,6 +41,9 @@ from singularity_workflow.worker.outcome import (
 )
 from singularity_workflow.worker.step_transactions import TransactionBlock
 from singularity_workflow.worker.told_events import ToldEvents
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 __all__ = ["Job", "Runner"]
 
@@ -62,6 +68,7 @@ class Job:
     """
 
     __slots__ = (
+        "began_at",
         "block",
         "context",
         "has_begun",
@@ -71,6 +78,7 @@ class Job:
         "is_overdue",
         "ref",
         "remote",
+        "span",
         "step",
         "task",
     )
@@ -90,6 +98,9 @@ class Job:
         self.is_overdue = False
         # what an executor by name was given
         self.remote: Future[Any] | None = None
+        # by the clock that only grows, and what traces it
+        self.began_at = 0.0
+        self.span: Span | None = None
         # the transaction that the step may open
         self.block: TransactionBlock | None = None
 
@@ -196,6 +207,8 @@ class Runner:
         """Ask for the child run that the task stands for; its end is the task's."""
         found = self._children(name)
         request: dict[str, object] = {"run": str(self._ids.new_id())}
+        if (traceparent := current_traceparent()) is not None:
+            request["traceparent"] = traceparent
         # a timeout that the workflow gives to all of its steps is none of a whole run
         limits = [job.step.definition.options.timeout]
         try:
@@ -248,6 +261,13 @@ class Runner:
         function = step.function
         if step.is_async:
             function = functools.partial(_run_coroutine, function)
+        function = functools.partial(
+            run_as_task,
+            function,
+            job.context,
+            self._worker_id(),
+            current_traceparent(),
+        )
         job.remote = self._executors.submit(
             executor,
             function,
@@ -340,7 +360,7 @@ class Runner:
             "it ignores its cancellation"
             if job.step.is_async and job.remote is None
             else "what runs it cannot be stopped; let it look at ctx.cancelled",
-            extra={"run_id": job.ref.run_id, "step": job.step.name},
+            extra=of_context(job.context, self._worker_id()),
         )
 
 
@@ -358,7 +378,7 @@ def _judge(call: Callable[[], object]) -> bool | BaseException:
         return error
 
 
-def _run_coroutine(function: StepFunction, **arguments: object) -> object:
+def _run_coroutine(function: StepFunction, /, **arguments: object) -> object:
     """Run a coroutine step where there is no event loop."""
     coroutine: Any = function(**arguments)
     return asyncio.run(coroutine)
@@ -394,13 +414,6 @@ def _failed(job: Job, error: BaseException) -> Outcome:
     if isinstance(error, Skip):
         reason = {"type": "Skip", "message": storable_message(error)}
         return Outcome(task=job.ref, kind="skipped", error=reason)
-    logger.info(
-        "attempt %d of step %r failed: %s",
-        job.ref.attempt,
-        job.step.name,
-        type(error).__name__,
-        extra={"run_id": job.ref.run_id, "step": job.step.name},
-    )
     outcome = Outcome(task=job.ref, kind="failed", error=describe_error(error))
     if isinstance(error, Retry):
         if error.after is not None:

@@ -19,6 +19,8 @@ from singularity_workflow.model.ids import IdMaker
 from singularity_workflow.notifications.notifier import Notifier
 from singularity_workflow.store.replies import Adoption, Beat, EndedRun, Fired, Reaped
 from singularity_workflow.store.store import HeartbeatStore, Store
+from singularity_workflow.telemetry.fields import log_fields
+from singularity_workflow.telemetry.telemetry import Telemetry
 from singularity_workflow.version import library_version
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.dispatcher import Dispatcher, DispatcherHooks
@@ -26,6 +28,7 @@ from singularity_workflow.worker.executors import Executors
 from singularity_workflow.worker.heartbeat import SHARE_OF_WALKS, Heartbeat
 from singularity_workflow.worker.resources import OpenResources
 from singularity_workflow.worker.runner import Runner
+from singularity_workflow.worker.task_observer import TaskObserver
 from singularity_workflow.worker.threads import DaemonThreads
 from singularity_workflow.worker.ticker import Duty, Reaper, Ticker
 from singularity_workflow.worker.told_events import ToldEvents
@@ -62,6 +65,7 @@ class TaskWorker:
         lease: How long this worker is believed to live after a heartbeat.
         queues: What it serves; None: only its own queue, of local runs.
         notifier: Tells other processes.
+        telemetry: Where spans and metrics go.
         on_adopted: Told the ids of runs that were taken over.
         on_drain: Called once if the worker serves queues and was asked to end.
         is_told: Whether hints of other processes arrive.
@@ -79,6 +83,7 @@ class TaskWorker:
         lease: timedelta,
         queues: Sequence[str] | None,
         notifier: Notifier,
+        telemetry: Telemetry,
         on_adopted: Callable[[Sequence[str]], None],
         on_drain: Callable[[], None],
         is_told: Callable[[], bool],
@@ -101,6 +106,7 @@ class TaskWorker:
         )
         self._rebirth: asyncio.Task[None] | None = None
         worker_id = self._ids.new_id()
+        self._observer = TaskObserver(telemetry, worker_id, is_local=queues is None)
         self.ticker = Ticker(store, lambda: self.worker_id, self._on_fired)
         self.reaper = Reaper(
             store,
@@ -125,6 +131,7 @@ class TaskWorker:
                 children=catalog.newest,
                 told=self._told,
             ),
+            observer=self._observer,
             waiters=waiters,
             router=catalog,
             told=self._told,
@@ -228,8 +235,11 @@ class TaskWorker:
                 self.dispatcher.announce(adoption.announced)
                 self._on_announced(adoption.announced)
             if adoption.adopted:
-                logger.info("adopted %d runs of lost owners", len(adoption.adopted))
                 adopted = [run_id for run_id, _ in adoption.adopted]
+                for run_id in adopted:
+                    logger.info(
+                        "run adopted: its owner is lost", extra=self._fields(run_id)
+                    )
                 if owner is not None:
                     self._waiters.track(adopted)
                 self._on_adopted(adopted)
@@ -271,6 +281,10 @@ class TaskWorker:
             lease=self._lease,
         )
 
+    def _fields(self, run_id: str | None = None) -> dict[str, object]:
+        fields = log_fields(worker_id=str(self.worker_id))
+        return fields if run_id is None else fields | log_fields(run_id=run_id)
+
     def _on_fired(self, fired: Fired) -> None:
         if fired.announced is not None:
             # what we have no code for comes back by a timer of ours: told of it first,
@@ -288,10 +302,7 @@ class TaskWorker:
             )
 
     def _on_reaped(self, reaped: Reaped) -> None:
-        for worker_id in reaped.lost:
-            logger.warning(
-                "worker %s is lost: no heartbeat within its lease", worker_id
-            )
+        self._observer.reaped(reaped)
         if reaped.lost:
             self.adopter.due_in(0)  # they may have had local runs
         for task, worker_id, losses in reaped.given_up:
@@ -331,7 +342,11 @@ class TaskWorker:
         # cancelled past us, or somebody else has them: nobody may tell us how they end
         self._waiters.disown(self.dispatcher.jobs.lose(beat.gone))
         if beat.swept:
-            logger.info("%d tasks that we never heard of were queued again", beat.swept)
+            logger.info(
+                "%d tasks that we never heard of were queued again",
+                beat.swept,
+                extra=self._fields(),
+            )
             self.dispatcher.announce(None)
 
     def _drain(self) -> None:
@@ -342,7 +357,9 @@ class TaskWorker:
         them waits for them here. What it need not do is to adopt those of others.
         """
         self._is_draining = True
-        logger.info("worker %s was asked to drain", self.worker_id)
+        logger.info(
+            "worker %s was asked to drain", self.worker_id, extra=self._fields()
+        )
         if self._queues is not None:
             self.dispatcher.stop_claiming()
             self._on_drain()
@@ -350,7 +367,12 @@ class TaskWorker:
     async def _be_reborn(self) -> None:
         """Go on under a new id: we were declared lost, and our tasks are not ours."""
         old, new = self.worker_id, self._ids.new_id()
-        logger.warning("worker %s was declared lost and goes on as %s", old, new)
+        logger.warning(
+            "worker %s was declared lost and goes on as %s",
+            old,
+            new,
+            extra=log_fields(worker_id=str(old)),
+        )
         try:
             await self._register(new)
             if self._is_draining:
@@ -359,7 +381,7 @@ class TaskWorker:
             logger.warning("taking a new id failed: %s", error.message)
             return  # the next beat tries again
         self.dispatcher.jobs.lose(self.dispatcher.jobs.known_tasks())
-        self.dispatcher.worker_id = new
+        self.dispatcher.worker_id = self._observer.worker_id = new
         self.dispatcher.queues = self._served(new)
         assert self._heartbeat is not None
         self._heartbeat.worker_id = new

@@ -29,6 +29,7 @@ def warm(committed):
             committed.fire()
             committed.work()
             committed.call("heartbeat", committed.worker, [])
+            committed.call("metrics")
     return committed
 
 
@@ -90,3 +91,18 @@ def test_failures_and_timers_do_not_scan_either(full):
     assert max(missed.values()) < 400
     assert max(fired.values()) < 3_000
     assert max(cancelled.values()) < 300
+
+
+def test_metrics_read_what_they_count(full):
+    """
+    However much is open: each count stops at its limit.
+    """
+    with reads(full) as found:
+        metrics = full.call("metrics", 100)
+
+    assert metrics["runs"] == {"started": 100}
+    assert metrics["are_tasks_capped"] is True
+    assert found["runs"] <= 110
+    assert found["step_states"] <= 110
+    assert found["tasks"] <= 210
+    assert found["q_swf_tasks"] <= 110

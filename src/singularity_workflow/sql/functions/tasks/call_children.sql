@@ -6,7 +6,7 @@
 --            isolates them by halving
 --
 -- The worker of a workflow step only says which run it wants: `called`, with an output
--- of {run, workflow or workflow_id, input, timeout}. The task then waits, for nobody's slot, and
+-- of {run, workflow or workflow_id, input, timeout, traceparent}. The task then waits, for nobody's slot, and
 -- the end of the child goes on with it (fire_timers). Parent and child change in one
 -- commit here, which is safe: nobody else can hold a run that does not exist yet.
 create or replace function singularity_workflow.call_children(
@@ -47,6 +47,7 @@ begin
              'workflow', m.output->'workflow', 'input', m.output->'input',
              'timeout', m.output->'timeout',
              'priority', r.priority, 'order_key', r.order_key,
+             'traceparent', coalesce(m.output->>'traceparent', r.traceparent),
              'parent_run_id', m.run_id, 'parent_step_no', m.step_no,
              'parent_task_index', m.task_index, 'parent_attempt', m.attempt,
              'events', (array['none', 'run', 'all'])[r.event_level + 1])) as requests

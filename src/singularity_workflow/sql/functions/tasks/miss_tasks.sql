@@ -19,7 +19,8 @@ create or replace function singularity_workflow.miss_tasks(
   out p_failed_runs uuid[],
   out p_windows     singularity_workflow.step_key[],   -- maps that have room for more tasks
   out p_announced   bigint,                            -- of child runs that were started
-  out p_events      bigint[]                           -- the same
+  out p_events      bigint[],                          -- the same
+  out p_retried     json                 -- [[run, step, task, attempt, seconds until then], …]
 )
 language plpgsql
 volatile
@@ -107,8 +108,11 @@ begin
   select array_agg(j.outcome) filter (
            where not j.is_retried and not j.is_skipped and not j.is_tolerated),
          array_agg(j.outcome) filter (
-           where not j.is_retried and (j.is_skipped or j.is_tolerated))
-  into v_final, v_skips
+           where not j.is_retried and (j.is_skipped or j.is_tolerated)),
+         json_agg(json_build_array(
+             j.run_id, j.step_no, j.task_index, j.attempt, extract(epoch from j.delay)))
+           filter (where j.is_retried)
+  into v_final, v_skips, p_retried
   from judged j;
 
   p_skipped := '{}';

@@ -27,7 +27,7 @@ create or replace function singularity_workflow.report_tasks(
   p_wait       boolean default false,
   p_lost       boolean default true      -- claim: may bring one task that was lost before
 )
-returns json    -- {work, ended, refused, deferred, announced, last, head, timers, events}
+returns json  -- {work, ended, refused, deferred, retried, announced, last, head, timers, events}
 language plpgsql
 volatile
 set search_path = ''
@@ -44,6 +44,7 @@ declare
   v_missed singularity_workflow.task_outcome[];
   v_refused json;
   v_deferred json;
+  v_retried json;
   v_serial uuid[];
   v_ended singularity_workflow.step_key[];
   v_leads_on boolean := false;
@@ -145,6 +146,7 @@ begin
     v_windows := v_windows || v_missing.p_windows;
     v_announced := v_missing.p_announced;
     v_events := v_missing.p_events;
+    v_retried := v_missing.p_retried;
     v_has_timer := true;
   end if;
 
@@ -208,6 +210,7 @@ begin
                then singularity_workflow.ended_reply(v_ended_runs, p_wanted) end,
     'refused', v_refused,
     'deferred', v_deferred,
+    'retried', v_retried,
     'announced', v_announced,
     'last', v_last,
     'head', v_head,
