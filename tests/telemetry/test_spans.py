@@ -101,6 +101,23 @@ def test_the_start_is_below_the_span_of_its_caller(engine, spans):
     assert parent_of(start) == request.get_span_context().span_id
 
 
+def test_a_message_carries_the_span_of_its_sender(engine, spans):
+    """
+    Unless the sender gives another one.
+    """
+    notes = engine.notifications
+    with spans.tracer.start_as_current_span("request") as request:
+        notes.send_with_notify("orders", 1)
+        notes.send_batch_with_notify("orders", [2], headers={"traceparent": "mine"})
+    notes.send_with_notify("orders", 3)
+
+    first, second, third = [one.headers for one in notes.history("orders")]
+    span = request.get_span_context()
+    assert first == {"traceparent": f"00-{span.trace_id:032x}-{span.span_id:016x}-01"}
+    assert second == {"traceparent": "mine"}
+    assert third == {}
+
+
 def test_an_attempt_that_fails_has_a_span_of_its_own(engine, spans):
     """
     With the exception, as OpenTelemetry wants it; the next one does not.

@@ -17,7 +17,7 @@ from singularity_workflow import Context, InvalidSetting
 from singularity_workflow.logging import TaskFields, configure
 from singularity_workflow.telemetry.fields import FIELDS, enter_task
 
-LOGGER = logging.getLogger("app")
+LOGGER = logging.getLogger("an.application")
 RUN = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
 
@@ -55,7 +55,7 @@ def test_json_is_one_object_a_line(output):
     assert found.pop("time").endswith("+00:00")
     assert found == {
         "level": "WARNING",
-        "logger": "app",
+        "logger": "an.application",
         "message": "hello there\nyou",
         "step": "a",
         "mine": [1],
@@ -103,7 +103,9 @@ def test_text_ends_with_the_fields(output):
     configure(stream=output)
     LOGGER.info("hello", extra={"mine": 1, "attempt": 2, "run_id": "r"})
 
-    assert output.getvalue().endswith(" INFO app: hello run_id=r attempt=2 mine=1\n")
+    assert output.getvalue().endswith(
+        " INFO an.application: hello run_id=r attempt=2 mine=1\n"
+    )
 
 
 def test_an_exception_follows_its_line(output):
@@ -117,7 +119,7 @@ def test_an_exception_follows_its_line(output):
         LOGGER.exception("failed", extra={"step": "a"})
 
     first, *rest = output.getvalue().splitlines()
-    assert first.endswith("app: failed step=a")
+    assert first.endswith("an.application: failed step=a")
     assert rest[-1] == "ValueError: no luck"
 
 

@@ -25,6 +25,7 @@ from singularity_workflow.model.json_codec import NotJson, encode_json
 from singularity_workflow.model.messages import Message
 from singularity_workflow.model.names import queue_problem
 from singularity_workflow.model.positions import START, Cursor, Position, read_cursor
+from singularity_workflow.telemetry.tracing import current_traceparent
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.session import Session
@@ -79,7 +80,8 @@ class Notifications:
                 Its name; the same in upper and lower case. It is made if it is not
                 there.
             message: Anything that is JSON, of any length up to 100 MB.
-            headers: What goes beside it, such as `traceparent`.
+            headers: What goes beside it. With OpenTelemetry the current span is added,
+                as `traceparent`.
             connection:
                 A psycopg connection of the caller: the message is sent in its
                 transaction, and told when that commits.
@@ -93,7 +95,7 @@ class Notifications:
         with _logged(queue, message) as sent:
             name = _read_queue(queue)
             body = _encode("message", message)
-            extra = read_mapping("headers", headers)
+            extra = _read_headers(headers)
             sent.id = await self._session().store.messages.send(
                 name, body, headers=extra, connection=connection
             )
@@ -131,7 +133,7 @@ class Notifications:
             batch = list(messages)
             sent.type = _type_of(batch[0]) if batch else None
             body = _encode("messages", batch)
-            extra = read_mapping("headers", headers)
+            extra = _read_headers(headers)
             ids: list[int] = []
             if batch:
                 ids = await self._session().store.messages.send_batch(
@@ -356,6 +358,13 @@ def _read_cursor(after: str | None) -> Cursor | None:
             f"after {error}, got {after!r:.80}",
             hint="Give the cursor of a message that was received before.",
         ) from None
+
+
+def _read_headers(headers: Mapping[str, object] | None) -> bytes | None:
+    span = current_traceparent()
+    if span is not None and "traceparent" not in (headers or {}):
+        headers = {**(headers or {}), "traceparent": span}
+    return read_mapping("headers", headers)
 
 
 def _read_queue(queue: str) -> str:

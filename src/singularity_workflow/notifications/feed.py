@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _PAGE: Final = 1_000
 _FEW_ROWS: Final = 500
-"""Rows beyond the horizon that are read again with each news; with more, only the news."""
+"""Rows beyond the horizon that each news has read again; with more, only the news."""
 
 _MOST_POSITIONS: Final = 500
 _MOST_KEYS: Final = 2_000
