@@ -31,6 +31,7 @@ class Load:
         worker_chains: 10-step chains that a round of (g) starts in bulk.
         pickups: Runs, one after the other, a round of (h).
         idle_seconds: How long the statements of (i) are counted; 0: it is skipped.
+        starts: Runs that each connection starts a round of (m).
         claims: Calls of each number of connections a round of (j); 0: it is skipped.
         graph_steps: Steps of the graph of (k).
         cancelled: Queued tasks of a run that is cancelled in (l).
@@ -54,6 +55,7 @@ class Load:
     worker_chains: int
     pickups: int
     idle_seconds: float
+    starts: int
     claims: int
     graph_steps: int
     cancelled: int
@@ -87,6 +89,7 @@ FULL = Load(
     worker_chains=2_000,
     pickups=200,
     idle_seconds=20,
+    starts=300,
     claims=2_000,
     graph_steps=5_000,
     cancelled=100_000,
@@ -110,6 +113,7 @@ QUICK = Load(
     worker_chains=200,
     pickups=25,
     idle_seconds=0,
+    starts=30,
     claims=0,
     graph_steps=1_000,
     cancelled=5_000,

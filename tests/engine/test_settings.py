@@ -43,6 +43,7 @@ FLOW = single(lambda: 1)
         {"resources": ["client"]},
         {"resources": {"no name": 1}},
         {"resources": {5: 1}},
+        {"use_notify": None},
     ],
     ids=repr,
 )

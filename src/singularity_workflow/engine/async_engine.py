@@ -70,6 +70,10 @@ class AsyncEngine(RunControls):
         migrate:
             Whether to bring the schema up to date when connecting. By default only
             that of the embedded server.
+        use_notify:
+            Whether this engine listens to what other processes do, and tells them what
+            it does. False: it polls, and so must they; it saves the LISTEN connection.
+            Messages that `notifications` sends are told of all the same.
 
     Raises:
         InvalidSetting: If an argument cannot work.
@@ -87,6 +91,7 @@ class AsyncEngine(RunControls):
         resources: Mapping[str, object] | None = None,
         lease: Duration = DEFAULT_LEASE,
         migrate: bool | None = None,
+        use_notify: bool = True,
     ) -> None:
         self._settings = read_settings(
             dsn=dsn,
@@ -96,6 +101,7 @@ class AsyncEngine(RunControls):
             resources=resources,
             lease=lease,
             migrate=migrate,
+            use_notify=use_notify,
         )
         self._telemetry = Telemetry()
         self._ids = IdMaker()

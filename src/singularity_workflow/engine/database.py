@@ -50,7 +50,7 @@ class Database:
                 # nobody else looks after an embedded server's schema
                 must_migrate = is_embedded
             await _check_schema(pool.conninfo, must_migrate=must_migrate)
-            store = Store(pool)
+            store = Store(pool, use_notify=settings.use_notify)
             stack.push_async_callback(store.close)
             return cls(store, stack.pop_all())
         raise AssertionError("unreachable")  # pragma: no cover

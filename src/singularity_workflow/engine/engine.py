@@ -65,6 +65,7 @@ class Engine(SyncRunControls):
         resources: Mapping[str, object] | None = None,
         lease: Duration = DEFAULT_LEASE,
         migrate: bool | None = None,
+        use_notify: bool = True,
     ) -> None:
         self._engine = AsyncEngine(
             dsn,
@@ -74,6 +75,7 @@ class Engine(SyncRunControls):
             resources=resources,
             lease=lease,
             migrate=migrate,
+            use_notify=use_notify,
         )
         self._portal: Portal | None = None
 

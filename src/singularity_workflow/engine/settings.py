@@ -44,6 +44,7 @@ class EngineSettings:
     resources: Mapping[str, object]
     lease: timedelta
     migrate: bool | None
+    use_notify: bool
 
 
 def read_settings(
@@ -55,6 +56,7 @@ def read_settings(
     resources: Mapping[str, object] | None,
     lease: Duration,
     migrate: bool | None,
+    use_notify: bool,
 ) -> EngineSettings:
     """
     Return the settings.
@@ -69,6 +71,8 @@ def read_settings(
         )
     if dsn is not None and not isinstance(dsn, str):
         raise InvalidSetting(f"dsn must be a string, got {type(dsn).__name__}")
+    if not isinstance(use_notify, bool):
+        raise InvalidSetting(f"use_notify must be True or False, got {use_notify!r}")
     return EngineSettings(
         dsn=dsn,
         pool=pool,
@@ -77,6 +81,7 @@ def read_settings(
         resources=read_resources(resources),
         lease=_lease(lease),
         migrate=migrate,
+        use_notify=use_notify,
     )
 
 

@@ -51,6 +51,7 @@ class Hub:
             on_gap=self._on_gap,
             on_newcomer=self._on_newcomer,
         )
+        self._is_used = store.use_notify
         self._on_work: list[OnWork] = []
         self._on_ended: list[OnEnded] = []
         self._on_sent: list[OnSent] = []
@@ -82,7 +83,7 @@ class Hub:
     async def wait_until_listening(self, timeout: float) -> bool:
         """Wait until notifications are known to arrive; tell whether they do."""
         self.start()
-        return await self._listener.wait_until_listening(timeout)
+        return self._is_used and await self._listener.wait_until_listening(timeout)
 
     async def listen_to(self, channel: str, on_bare: OnBare) -> None:
         """Be told the bare notifications of a channel, from when this returns on."""
@@ -100,8 +101,9 @@ class Hub:
             await self._listener.remove_channel(channel)
 
     def start(self) -> None:
-        """Begin to listen; more than once is fine."""
-        self._listener.start()
+        """Begin to listen, unless there is to be polling; more than once is fine."""
+        if self._is_used:
+            self._listener.start()
 
     async def close(self) -> None:
         """Stop listening."""

@@ -52,10 +52,12 @@ class Store:
     Args:
         pool: For everything that has no connection of its own, which are opened
             from its conninfo.
+        use_notify: Whether other processes are told of queued tasks, ends and events.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, use_notify: bool = True) -> None:
         self.dsn = pool.conninfo
+        self.use_notify = use_notify
         self._pool = pool
         self._hot = (Channel(self.dsn, "tasks"), Channel(self.dsn, "tasks 2"))
         self._starts = Channel(self.dsn, "starts")
@@ -186,7 +188,7 @@ class Store:
                 "requests": JsonText(requests),
                 "owner": owner,
                 "slots": slots,
-                "notify": notify,
+                "notify": notify and self.use_notify,
             },
         )
         return data["runs"], parse_reply(data)
@@ -202,8 +204,13 @@ class Store:
         """
         data = await call_on(
             connection,
-            sql_files.query("runs/start_runs_notified"),
-            {"requests": JsonText(requests), "owner": owner},
+            sql_files.query("runs/start_runs"),
+            {
+                "requests": JsonText(requests),
+                "owner": owner,
+                "slots": 0,
+                "notify": self.use_notify,
+            },
         )
         started: list[tuple[str, str, bool]] = data["runs"]
         return started
@@ -261,7 +268,7 @@ class Store:
             new_id=new_id,
             from_step=from_step,
             owner=owner,
-            notify=notify,
+            notify=notify and self.use_notify,
         )
         return data["workflow_id"], parse_reply(data)
 
@@ -463,9 +470,13 @@ class Store:
         events: Collection[int] = (),
     ) -> None:
         """Tell of queued tasks, ended runs and events; see `send_hints.sql`."""
-        await self._pooled(
-            "notifications/send_hints", key=key, ended=list(ended), events=list(events)
-        )
+        if self.use_notify:
+            await self._pooled(
+                "notifications/send_hints",
+                key=key,
+                ended=list(ended),
+                events=list(events),
+            )
 
     async def send_probe(self, payload: str) -> None:
         """Send a listener of ours its own payload."""
@@ -473,7 +484,8 @@ class Store:
 
     async def announce_listening(self) -> None:
         """Tell all engines that somebody listens to the events of runs."""
-        await self._pooled("notifications/announce_listening")
+        if self.use_notify:
+            await self._pooled("notifications/announce_listening")
 
     async def _pooled(self, query: str, /, **parameters: Any) -> Any:
         return await self._pool.call(sql_files.query(query), parameters)
