@@ -74,6 +74,9 @@ class AsyncEngine(RunControls):
             Whether this engine listens to what other processes do, and tells them what
             it does. False: it polls, and so must they; it saves the LISTEN connection.
             Messages that `notifications` sends are told of all the same.
+        events_retention:
+            How long the database keeps events, in seconds or as a `timedelta`. By
+            default as it does already, which is seven days until somebody changes it.
 
     Raises:
         InvalidSetting: If an argument cannot work.
@@ -92,6 +95,7 @@ class AsyncEngine(RunControls):
         lease: Duration = DEFAULT_LEASE,
         migrate: bool | None = None,
         use_notify: bool = True,
+        events_retention: Duration | None = None,
     ) -> None:
         self._settings = read_settings(
             dsn=dsn,
@@ -102,6 +106,7 @@ class AsyncEngine(RunControls):
             lease=lease,
             migrate=migrate,
             use_notify=use_notify,
+            events_retention=events_retention,
         )
         self._telemetry = Telemetry()
         self._ids = IdMaker()

@@ -66,6 +66,7 @@ class Engine(SyncRunControls):
         lease: Duration = DEFAULT_LEASE,
         migrate: bool | None = None,
         use_notify: bool = True,
+        events_retention: Duration | None = None,
     ) -> None:
         self._engine = AsyncEngine(
             dsn,
@@ -76,6 +77,7 @@ class Engine(SyncRunControls):
             lease=lease,
             migrate=migrate,
             use_notify=use_notify,
+            events_retention=events_retention,
         )
         self._portal: Portal | None = None
 

@@ -45,6 +45,7 @@ class EngineSettings:
     lease: timedelta
     migrate: bool | None
     use_notify: bool
+    events_retention: timedelta | None
 
 
 def read_settings(
@@ -57,6 +58,7 @@ def read_settings(
     lease: Duration,
     migrate: bool | None,
     use_notify: bool,
+    events_retention: Duration | None,
 ) -> EngineSettings:
     """
     Return the settings.
@@ -82,6 +84,7 @@ def read_settings(
         lease=_lease(lease),
         migrate=migrate,
         use_notify=use_notify,
+        events_retention=_retention(events_retention),
     )
 
 
@@ -100,6 +103,15 @@ def _lease(value: Duration) -> timedelta:
     if lease < timedelta(seconds=1):
         raise InvalidSetting(f"lease must be at least 1 second, got {value!r}")
     return lease
+
+
+def _retention(value: Duration | None) -> timedelta | None:
+    if value is None:
+        return None
+    try:
+        return to_duration(value, may_be_zero=False)
+    except ValueError as error:
+        raise InvalidSetting(f"events_retention {error}") from None
 
 
 def read_resources(resources: Mapping[str, object] | None) -> Mapping[str, object]:
