@@ -10,6 +10,7 @@ from singularity_workflow.model.events import EVENT_QUEUE, events_of
 from singularity_workflow.model.messages import Message
 from singularity_workflow.model.positions import Placed, Position, make_cursor
 from singularity_workflow.notifications.source import MessageSource
+from singularity_workflow.store.messages import MessageStore
 from singularity_workflow.store.pages import MessagePage, StoredMessage
 from singularity_workflow.store.store import Store
 
@@ -26,6 +27,7 @@ class EventSource:
 
     # not the queue's name: whoever listens to the queue itself gets messages
     name = "events of runs"
+    keeps_order = True
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -70,6 +72,10 @@ class EventSource:
 
 class EventMessageSource(MessageSource):
     """The same queue for those who listen to it by its name: an event is a message."""
+
+    def __init__(self, store: MessageStore, queue: str) -> None:
+        super().__init__(store, queue)
+        self.keeps_order = True
 
     def expand(self, row: StoredMessage, horizon: int) -> Sequence[Placed]:
         """Return a message for each event of a row; they have the id of the row."""

@@ -1,11 +1,11 @@
 """
 One queue, read once for all of its listeners in an engine.
 
-Each notification leads to a scan of all from the horizon on, in one snapshot: so
-nothing is told before what it follows from, and the horizon moves. When an old
-transaction holds the horizon back, and much lies beyond it, just the places that the
-notification names are read, and scans become rare. Only a scan tells that nothing is
-missing: a commit may be visible before its notification has arrived.
+A notification names places, and just the rows of those places are read. Only a scan of
+all from the horizon on tells that nothing is missing, and moves the horizon: a commit may
+be visible before its notification has arrived. Where a cause must not be told after its
+effect, each notification leads to a scan, in one snapshot, unless an old transaction holds
+the horizon back and much lies beyond it.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class Feed:
         while True:
             await self._wait()
             try:
-                if len(self._seen) > _FEW_ROWS:
+                if not self._source.keeps_order or len(self._seen) > _FEW_ROWS:
                     await self._read_news()
                 # of what lies between, a cause is not told after its effect
                 if self._sent or self._must_scan or self._pause_left() <= 0:

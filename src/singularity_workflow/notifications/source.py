@@ -56,6 +56,11 @@ class Source(Protocol):
         """Tells sources apart: who has the same one shares a feed."""
         raise NotImplementedError
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether a cause is never told after its effect, which takes longer."""
+        raise NotImplementedError
+
     async def open(self) -> str:
         """Make it if it is not there; return its name in notifications."""
         raise NotImplementedError
@@ -98,6 +103,7 @@ class MessageSource:
     def __init__(self, store: MessageStore, queue: str) -> None:
         self._store = store
         self.name = queue.lower()
+        self.keeps_order = False
 
     async def open(self) -> str:
         """Make the queue if it is not there; return pgmq's name of it."""
