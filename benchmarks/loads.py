@@ -3,7 +3,7 @@ How much work each row is made of.
 
 The figures are medians over the rounds. A quick load is for a try and for CI: it skips
 the map of 100,000 elements, the idle worker and the many claimers, and ends within
-45 seconds on two cores.
+two minutes on two cores.
 """
 
 from __future__ import annotations
