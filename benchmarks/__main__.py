@@ -1,8 +1,8 @@
 """
 Measure, print one table, and write the figures where they are wanted.
 
-    python -m benchmarks                         all of it, some ten minutes
-    python -m benchmarks --quick --json FILE     a try, below 45 seconds
+    python -m benchmarks                         all of it, some twenty minutes
+    python -m benchmarks --quick --json FILE     a try, in a minute or two
     python -m benchmarks --dsn DSN               on a server of yours
     python -m benchmarks --markdown FILE         also into a document
 

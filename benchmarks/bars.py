@@ -1,7 +1,7 @@
 """
 What the figures are held against: ratios of one run, never figures of another machine.
 
-Imports nothing of ours: the comparison with the peers has bars too.
+Imports nothing of the library: the comparison with the peers has bars too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from benchmarks.events import all_events
 
 __all__ = ["BARS", "ENDURANCE_BARS", "PEER_BARS", "Bar", "Verdict", "judge"]
 
@@ -112,9 +114,30 @@ def _at_most(figure: str, limit: float, unit: str) -> Bar:
     return Bar(figure=figure, unit=unit, limit=limit, is_lower=True)
 
 
+# a quarter of the throughput is what all events may cost
+_WITH_EVENTS = tuple(
+    Bar(figure=all_events(figure), over=figure, unit="x events off", limit=0.75)
+    for figure in (
+        "chains_steps_per_s_1p",
+        "chains_steps_per_s_2p",
+        "chains_sync_steps_per_s_1p",
+        "single_runs_per_s",
+        "map1k_tasks_per_s",
+        "map10k_tasks_per_s",
+        "map10k_sync_tasks_per_s",
+        "workers_single_runs_per_s_2p",
+        "workers_chains_steps_per_s_2p",
+        "graph_steps_per_s",
+        "small_graphs_steps_per_s",
+        "dynamic_graphs_steps_per_s",
+    )
+)
+
 BARS = (
     _commits("single_ms_p50", 1, 15),  # 3 ms where a commit takes 0.2 ms
     _commits("chain10_ms_p50", 11, 4),  # ten steps and the start
+    _commits(all_events("chain10_ms_p50"), 11, 5.5),
+    *_WITH_EVENTS,
     _messages("chains_steps_per_s_1p", 0.4, 0.5),
     _messages("chains_steps_per_s_2p", 0.7, 0.9),
     _messages("single_runs_per_s", 0.4),
@@ -140,8 +163,15 @@ BARS = (
         figure="dynamic_graphs_steps_per_s", over="small_graphs_steps_per_s",
         unit="x static", limit=0.9,
     ),
+    Bar(
+        figure="notify_runs_per_s", over="polling_runs_per_s", unit="x polling",
+        limit=0.9,
+    ),
     _at_most("cancel_s", 3, "s"),
     _at_most("pause_ms_p95", 50, "ms"),
+    _at_most("message_ms_p50", 3, "ms"),
+    _at_most("message_ms_p99", 20, "ms"),
+    Bar(figure="messages_sent_per_s", unit="/s", limit=20_000),
     _at_most("import_over_pydantic_ms", 100, "ms"),
     _at_most("connect_warm_s", 0.3, "s"),
     _at_most("connect_new_s", 5, "s"),

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 
 from benchmarks.apart import Measurement, check_results
+from benchmarks.events import EVENTS, figure_with, in_turn
 from benchmarks.loads import Load
 from benchmarks.workloads import CHAIN_STEPS, chain, plain_chain
 from singularity_workflow import AsyncEngine, Workflow
@@ -51,11 +52,15 @@ def measure(
         spans = [future.result() for future in running]
 
     found = Measurement()
-    for together in zip(*spans, strict=True):
+    in_each_round = zip(*spans, strict=True)
+    for events, together in zip(
+        in_turn(load.rounds, EVENTS), in_each_round, strict=True
+    ):
         begin = min(started for started, _ in together)
         end = max(ended for _, ended in together)
-        found.add(name, processes * load.chains * CHAIN_STEPS / (end - begin))
-    found.runs = processes * (_WARM_UP + load.rounds * load.chains)
+        steps = processes * load.chains * CHAIN_STEPS
+        found.add(figure_with(events, name), steps / (end - begin))
+    found.runs = processes * len(EVENTS) * (_WARM_UP + load.rounds * load.chains)
     return found
 
 
@@ -78,19 +83,22 @@ async def _rounds(
 ) -> list[tuple[float, float]]:
     spans = []
     async with AsyncEngine(dsn) as engine:
-        await _run(engine, workflow, _WARM_UP)
-        for _ in range(load.rounds):
+        for events in EVENTS:
+            await _run(engine, workflow, _WARM_UP, events=events)
+        for events in in_turn(load.rounds, EVENTS):
             await asyncio.to_thread(_barrier.wait, _LONGEST_WAIT)
             # the clock that all processes of a machine share
             started = time.monotonic()
-            await _run(engine, workflow, load.chains)
+            await _run(engine, workflow, load.chains, events=events)
             spans.append((started, time.monotonic()))
         await asyncio.to_thread(_barrier.wait, _LONGEST_WAIT)
     return spans
 
 
-async def _run(engine: AsyncEngine, workflow: Workflow, count: int) -> None:
-    results = await engine.execute_many(workflow, range(count))
+async def _run(
+    engine: AsyncEngine, workflow: Workflow, count: int, *, events: bool
+) -> None:
+    results = await engine.execute_many(workflow, range(count), notify_events=events)
     last = workflow.steps[-1].name
     wanted = [{last: number + CHAIN_STEPS} for number in range(count)]
     check_results(results, wanted, workflow.name)

@@ -33,11 +33,13 @@ class Crew:
     Args:
         dsn: The database.
         processes: How many there are.
+        use_notify: Of their engines.
     """
 
-    def __init__(self, dsn: str, processes: int) -> None:
+    def __init__(self, dsn: str, processes: int, *, use_notify: bool = True) -> None:
         self._dsn = dsn
         self._count = processes
+        self._use_notify = use_notify
         self._pipes: list[Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
 
@@ -45,7 +47,9 @@ class Crew:
         for _ in range(self._count):
             ours, theirs = _CONTEXT.Pipe()
             process = _CONTEXT.Process(
-                target=_run, args=(self._dsn, theirs), daemon=True
+                target=_run,
+                args=(self._dsn, theirs, self._use_notify),
+                daemon=True,
             )
             process.start()
             theirs.close()
@@ -90,12 +94,12 @@ class Crew:
             raise WrongResult("a worker process has died: see above") from error
 
 
-def _run(dsn: str, pipe: Connection) -> None:
-    asyncio.run(_obey(dsn, pipe))
+def _run(dsn: str, pipe: Connection, use_notify: bool) -> None:
+    asyncio.run(_obey(dsn, pipe, use_notify=use_notify))
 
 
-async def _obey(dsn: str, pipe: Connection) -> None:
-    async with AsyncEngine(dsn) as engine:
+async def _obey(dsn: str, pipe: Connection, *, use_notify: bool) -> None:
+    async with AsyncEngine(dsn, use_notify=use_notify) as engine:
         pipe.send("connected")
         while await _told(pipe):
             async with Worker(engine, _WORKFLOWS):

@@ -12,6 +12,7 @@ import random
 import time
 
 from benchmarks.apart import Measurement, check_results
+from benchmarks.events import EVENTS, figure_with, in_turn
 from benchmarks.loads import Load
 from singularity_workflow import AsyncEngine, Workflow
 from singularity_workflow.model.validation import validate
@@ -42,31 +43,32 @@ async def _measure(dsn: str, load: Load) -> Measurement:
     async with AsyncEngine(dsn) as engine:
         dynamic = await _build_flow(engine, small)
         await engine.register(large)
-        await engine.execute_many(small, [None] * runs)
-        found.runs += runs
+        for events in EVENTS:
+            await engine.execute_many(small, [None] * runs, notify_events=events)
+            found.runs += runs
         for _ in range(load.rounds):
             began = time.perf_counter()
             issues = validate(large.definition)
             found.add("graph_validate_ms", (time.perf_counter() - began) * 1_000)
             check_results(issues, [], large.name)
-
+        for events in in_turn(load.rounds, EVENTS):
             began = time.perf_counter()
-            handle = await engine.start(large)
-            found.add("graph_start_s", time.perf_counter() - began)
+            handle = await engine.start(large, notify_events=events)
+            found.add(figure_with(events, "graph_start_s"), time.perf_counter() - began)
             await handle.result()
             seconds = time.perf_counter() - began
-            found.add("graph_steps_per_s", steps / seconds)
+            found.add(figure_with(events, "graph_steps_per_s"), steps / seconds)
+            found.runs += 1
 
-            began = time.perf_counter()
-            await engine.execute_many(small, [None] * runs)
-            seconds = time.perf_counter() - began
-            found.add("small_graphs_steps_per_s", runs * _SMALL_STEPS / seconds)
-
-            began = time.perf_counter()
-            await engine.execute_many(dynamic, [None] * runs)
-            seconds = time.perf_counter() - began
-            found.add("dynamic_graphs_steps_per_s", runs * _SMALL_STEPS / seconds)
-            found.runs += 1 + 2 * runs
+            for name, workflow in (
+                ("small_graphs_steps_per_s", small),
+                ("dynamic_graphs_steps_per_s", dynamic),
+            ):
+                began = time.perf_counter()
+                await engine.execute_many(workflow, [None] * runs, notify_events=events)
+                seconds = time.perf_counter() - began
+                found.add(figure_with(events, name), runs * _SMALL_STEPS / seconds)
+                found.runs += runs
     return found
 
 

@@ -47,7 +47,7 @@ async def _measure(dsn: str, load: Load) -> Measurement:
                 found.runs += 1
                 found.unfinished += 1
         handles = await engine.start_many(
-            single, range(_PAUSES), execution="distributed"
+            single, range(_PAUSES), execution="distributed", notify_events=False
         )
         times = []
         for handle in handles:
@@ -68,7 +68,9 @@ async def _cancel(
     size: int,
 ) -> float:
     """Return the seconds until no task of a cancelled run is queued any more."""
-    handle = await engine.start(mapped, list(range(size)), execution="distributed")
+    handle = await engine.start(
+        mapped, list(range(size)), execution="distributed", notify_events=False
+    )
     await _fire_all(store)  # the fan-out goes on by timers
     check_results(_queued(connection), size, mapped.name)
     began = time.perf_counter()

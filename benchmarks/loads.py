@@ -3,7 +3,7 @@ How much work each row is made of.
 
 The figures are medians over the rounds. A quick load is for a try and for CI: it skips
 the map of 100,000 elements, the idle worker and the many claimers, and ends within
-45 seconds on two cores.
+two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ class Load:
         worker_chains: 10-step chains that a round of (g) starts in bulk.
         pickups: Runs, one after the other, a round of (h).
         idle_seconds: How long the statements of (i) are counted; 0: it is skipped.
+        starts: Runs that each connection starts a round of (m).
         claims: Calls of each number of connections a round of (j); 0: it is skipped.
         graph_steps: Steps of the graph of (k).
         cancelled: Queued tasks of a run that is cancelled in (l).
         cancel_rounds: How often that is measured.
+        messages: Messages, one each millisecond, a round of (m).
+        batched_messages: Messages in batches of 100 a round of (m).
         imports: Interpreters that are started to time an import.
         new_servers: Embedded servers that are made to time a first connection.
         connects: Engines that are connected to a warm one.
@@ -52,10 +55,13 @@ class Load:
     worker_chains: int
     pickups: int
     idle_seconds: float
+    starts: int
     claims: int
     graph_steps: int
     cancelled: int
     cancel_rounds: int
+    messages: int
+    batched_messages: int
     imports: int
     new_servers: int
     connects: int
@@ -83,10 +89,13 @@ FULL = Load(
     worker_chains=2_000,
     pickups=200,
     idle_seconds=20,
+    starts=300,
     claims=2_000,
     graph_steps=5_000,
     cancelled=100_000,
     cancel_rounds=2,
+    messages=5_000,
+    batched_messages=100_000,
     imports=15,
     new_servers=3,
     connects=7,
@@ -104,10 +113,13 @@ QUICK = Load(
     worker_chains=200,
     pickups=25,
     idle_seconds=0,
+    starts=30,
     claims=0,
     graph_steps=1_000,
     cancelled=5_000,
     cancel_rounds=1,
+    messages=1_000,
+    batched_messages=20_000,
     imports=5,
     new_servers=1,
     connects=3,

@@ -20,12 +20,15 @@ from benchmarks import (
     latency,
     lifecycle,
     maps,
+    messages,
+    notify,
     pickup,
     runs,
     startup,
     workers,
 )
 from benchmarks.apart import Measurement, check_runs, run_apart
+from benchmarks.events import EVENTS
 from benchmarks.loads import Load
 from benchmarks.servers import BenchServer
 
@@ -34,6 +37,7 @@ __all__ = ["PARTS", "Samples", "measure_all"]
 Samples = dict[str, list[float]]
 
 _MAP_NAMES = {1_000: "map1k", 10_000: "map10k", 100_000: "map100k"}
+_WITHOUT_EVENTS = {100_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,11 @@ def _runs(load: Load) -> Iterator[_Task]:
 
 def _maps(load: Load) -> Iterator[_Task]:
     for size, rounds in load.map_rounds.items():
-        measure = partial(maps.measure, size=size, rounds=rounds, name=_MAP_NAMES[size])
+        measure = partial(
+            maps.measure,
+            size=size, rounds=rounds, name=_MAP_NAMES[size],
+            variants=[False] if size in _WITHOUT_EVENTS else EVENTS,
+        )  # fmt: skip
         yield _Task(f"map of {size:,}", partial(_apart, measure))
     plain = partial(
         maps.measure,
@@ -138,6 +146,11 @@ def _pickup(load: Load) -> Iterator[_Task]:
     yield _Task("pick-up by a worker process", partial(pickup.measure, load=load))
 
 
+def _notify(load: Load) -> Iterator[_Task]:
+    # makes its own processes, beside the one that starts runs
+    yield _Task("NOTIFY and polling", partial(_apart, notify.measure, load=load))
+
+
 def _idle(load: Load) -> Iterator[_Task]:
     if load.idle_seconds:
         yield _Task("an idle worker process", partial(idle.measure, load=load))
@@ -154,6 +167,11 @@ def _large(load: Load) -> Iterator[_Task]:
 
 def _lifecycle(load: Load) -> Iterator[_Task]:
     yield _Task("cancel and pause", partial(_apart, lifecycle.measure, load=load))
+
+
+def _messages(load: Load) -> Iterator[_Task]:
+    # makes a process that listens
+    yield _Task("messages", partial(messages.measure, load=load))
 
 
 def _startup(load: Load) -> Iterator[_Task]:
@@ -178,6 +196,8 @@ PARTS: dict[str, Callable[[Load], Iterator[_Task]]] = {
     "claimers": _claimers,
     "large": _large,
     "lifecycle": _lifecycle,
+    "messages": _messages,
+    "notify": _notify,
     "startup": _startup,
 }
 """What can be measured, besides the floors, in this order."""

@@ -4,7 +4,10 @@ The rows of the tables: which figures, and how they are told.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from benchmarks.events import all_events
 
 __all__ = ["ENDURANCE_ROWS", "ROWS", "Row"]
 
@@ -25,6 +28,15 @@ class Row:
     template: str
 
 
+def _both(label: str, figure: str, template: str) -> tuple[Row, Row]:
+    """Return the row of what is measured without events, and that with all of them."""
+    told = re.sub(r"{(\w+)", lambda name: "{" + all_events(name[1]), template)
+    return (
+        Row(label, figure, template),
+        Row(f"{label}, all events", all_events(figure), told),
+    )
+
+
 ROWS = (
     Row("(e) insert of a row, committed", "commit_ms_p50", "{commit_ms_p50:.3f} ms"),
     Row(
@@ -32,63 +44,65 @@ ROWS = (
         "raw_pgmq_msgs_per_s",
         "{raw_pgmq_msgs_per_s:,.0f} messages/s",
     ),
-    Row(
+    *_both(
         "(a) 1-step run",
         "single_ms_p50",
         "{single_ms_p50:.2f} ms, p95 {single_ms_p95:.2f}",
     ),
-    Row(
+    *_both(
         "(a) 10-step chain",
         "chain10_ms_p50",
         "{chain10_ms_p50:.2f} ms, p95 {chain10_ms_p95:.2f}",
     ),
-    Row(
+    *_both(
         "(b) chains, 1 process",
         "chains_steps_per_s_1p",
         "{chains_steps_per_s_1p:,.0f} steps/s",
     ),
-    Row(
+    *_both(
         "(b) chains, 2 processes",
         "chains_steps_per_s_2p",
         "{chains_steps_per_s_2p:,.0f} steps/s",
     ),
-    Row(
+    *_both(
         "(b) plain functions, 1 process",
         "chains_sync_steps_per_s_1p",
         "{chains_sync_steps_per_s_1p:,.0f} steps/s",
     ),
-    Row(
+    *_both(
         "(c) 1-step runs, in bulk",
         "single_runs_per_s",
         "{single_runs_per_s:,.0f} runs/s",
     ),
-    Row(
+    *_both(
         "(d) map of 1,000",
         "map1k_tasks_per_s",
-        "{map1k_s:.2f} s, {map1k_tasks_per_s:,.0f} tasks/s, {map1k_peak_mb:.0f} MB",
+        "{map1k_s:.2f} s, {map1k_tasks_per_s:,.0f} tasks/s",
     ),
-    Row(
+    Row("(d) map of 1,000, memory", "map1k_peak_mb", "{map1k_peak_mb:.0f} MB"),
+    *_both(
         "(d) map of 10,000",
         "map10k_tasks_per_s",
-        "{map10k_s:.2f} s, {map10k_tasks_per_s:,.0f} tasks/s, {map10k_peak_mb:.0f} MB",
+        "{map10k_s:.2f} s, {map10k_tasks_per_s:,.0f} tasks/s",
     ),
+    Row("(d) map of 10,000, memory", "map10k_peak_mb", "{map10k_peak_mb:.0f} MB"),
     Row(
         "(d) map of 100,000",
         "map100k_s",
         "{map100k_s:.2f} s, {map100k_tasks_per_s:,.0f} tasks/s",
     ),
     Row("(d) map of 100,000, memory", "map100k_peak_mb", "{map100k_peak_mb:.0f} MB"),
-    Row(
+    *_both(
         "(d) plain function, 10,000",
         "map10k_sync_tasks_per_s",
         "{map10k_sync_s:.2f} s, {map10k_sync_tasks_per_s:,.0f} tasks/s",
     ),
-    Row(
+    *_both(
         "(g) 1-step runs, 2 workers",
         "workers_single_runs_per_s_2p",
         "{workers_single_runs_per_s_2p:,.0f} runs/s",
     ),
-    Row(
+    *_both(
         "(g) chains, 2 workers",
         "workers_chains_steps_per_s_2p",
         "{workers_chains_steps_per_s_2p:,.0f} steps/s",
@@ -108,14 +122,14 @@ ROWS = (
     ),
     Row("(j) the lower of both", "claimers_64_vs_8", "{claimers_64_vs_8:.2f}"),
     Row("(k) graph, checked", "graph_validate_ms", "{graph_validate_ms:.0f} ms"),
-    Row("(k) graph, start", "graph_start_s", "{graph_start_s:.3f} s"),
-    Row("(k) graph", "graph_steps_per_s", "{graph_steps_per_s:,.0f} steps/s"),
-    Row(
+    *_both("(k) graph, start", "graph_start_s", "{graph_start_s:.3f} s"),
+    *_both("(k) graph", "graph_steps_per_s", "{graph_steps_per_s:,.0f} steps/s"),
+    *_both(
         "(k) small runs of as many steps",
         "small_graphs_steps_per_s",
         "{small_graphs_steps_per_s:,.0f} steps/s",
     ),
-    Row(
+    *_both(
         "(k) the same, built at run time",
         "dynamic_graphs_steps_per_s",
         "{dynamic_graphs_steps_per_s:,.0f} steps/s",
@@ -125,6 +139,28 @@ ROWS = (
         "(l) pause",
         "pause_ms_p95",
         "{pause_ms_p50:.2f} ms, p95 {pause_ms_p95:.2f}",
+    ),
+    Row("(m) message, 1,000 a second", "message_ms_p50", "{message_ms_p50:.2f} ms"),
+    Row("(m) message, p99", "message_ms_p99", "{message_ms_p99:.2f} ms"),
+    Row(
+        "(m) messages sent, batches of 100",
+        "messages_sent_per_s",
+        "{messages_sent_per_s:,.0f} messages/s",
+    ),
+    Row(
+        "(m) the same, until they are heard",
+        "messages_heard_per_s",
+        "{messages_heard_per_s:,.0f} messages/s",
+    ),
+    Row(
+        "(m) 32 connections, with NOTIFY",
+        "notify_runs_per_s",
+        "{notify_runs_per_s:,.0f} runs/s",
+    ),
+    Row(
+        "(m) 32 connections, polling",
+        "polling_runs_per_s",
+        "{polling_runs_per_s:,.0f} runs/s",
     ),
     Row(
         "import, over pydantic's",

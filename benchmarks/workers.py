@@ -10,17 +10,27 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from benchmarks.apart import Measurement, WrongResult, check_outputs
 from benchmarks.crew import Crew
+from benchmarks.events import EVENTS, figure_with, in_turn
 from benchmarks.loads import Load
 from benchmarks.workloads import CHAIN_STEPS, chain, single
 from singularity_workflow import AsyncEngine, Workflow
 
-__all__ = ["PROCESSES", "drain", "measure", "observer", "wait_for_ends"]
+__all__ = [
+    "PROCESSES",
+    "drain",
+    "measure",
+    "now",
+    "observer",
+    "seconds_to_last_end",
+    "wait_for_ends",
+]
 
 PROCESSES = 2
 
@@ -49,13 +59,15 @@ async def _measure(dsn: str, load: Load) -> Measurement:
     )
     async with AsyncEngine(dsn) as engine:
         with Crew(dsn, PROCESSES) as crew, observer(dsn) as connection:
-            for workflow, _, _, _ in kinds:
-                await drain(engine, crew, connection, workflow, _WARM_UP)
-                found.runs += _WARM_UP
-            for _ in range(load.rounds):
+            run = partial(drain, engine, crew, connection)
+            for events in EVENTS:
+                for workflow, _, _, _ in kinds:
+                    await run(workflow, _WARM_UP, events=events)
+                    found.runs += _WARM_UP
+            for events in in_turn(load.rounds, EVENTS):
                 for workflow, count, steps, name in kinds:
-                    seconds = await drain(engine, crew, connection, workflow, count)
-                    found.add(name, count * steps / seconds)
+                    seconds = await run(workflow, count, events=events)
+                    found.add(figure_with(events, name), count * steps / seconds)
                     found.runs += count
     for workflow, _, steps, _ in kinds:
         check_outputs(dsn, workflow.name, steps)
@@ -73,6 +85,8 @@ async def drain(
     connection: psycopg.Connection[tuple[Any, ...]],
     workflow: Workflow,
     count: int,
+    *,
+    events: bool = False,
 ) -> float:
     """
     Start runs, then let a crew run them, and rest.
@@ -83,24 +97,41 @@ async def drain(
         connection: An `observer`.
         workflow: What is run.
         count: How often.
+        events: Whether with all events, or without any.
 
     Returns:
         The seconds from the crew's beginning to the end of the last run.
     """
-    await engine.start_many(workflow, range(count), execution="distributed")
+    await engine.start_many(
+        workflow, range(count), execution="distributed", notify_events=events
+    )
     return wait_for_ends(crew, connection)
 
 
 def wait_for_ends(crew: Crew, connection: psycopg.Connection[tuple[Any, ...]]) -> float:
     """Let a crew run what is there, and rest; the seconds to the last end."""
-    began: datetime = _value(connection, "select clock_timestamp()")
+    began = now(connection)
     crew.begin()
+    seconds = seconds_to_last_end(connection, began)
+    crew.rest()
+    return seconds
+
+
+def now(connection: psycopg.Connection[tuple[Any, ...]]) -> datetime:
+    """Return the time by the clock of the server."""
+    moment: datetime = _value(connection, "select clock_timestamp()")
+    return moment
+
+
+def seconds_to_last_end(
+    connection: psycopg.Connection[tuple[Any, ...]], began: datetime
+) -> float:
+    """Wait until all runs have ended; the seconds from *began* to the last end."""
     give_up_at = time.monotonic() + _LONGEST_DRAIN
     while connection.execute(_AN_OPEN_RUN).fetchone() is not None:
         if time.monotonic() > give_up_at:
             raise WrongResult("runs hang: their workers did not end them")
         time.sleep(_PAUSE)
-    crew.rest()
     ended: datetime = _value(connection, _LAST_END, began)
     return (ended - began).total_seconds()
 

@@ -105,7 +105,7 @@ class SteadyLoad:
         while not self.is_ending:
             self.runs += _BATCH
             results = await engine.execute_many(
-                chain, range(_BATCH), execution="distributed"
+                chain, range(_BATCH), execution="distributed", notify_events=False
             )
             check_results(results, wanted, chain.name)
 

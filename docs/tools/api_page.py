@@ -10,6 +10,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from enum import Enum
+from importlib import import_module
 from typing import Any, is_typeddict
 
 from docstrings import read_docstring, to_markdown, to_signature
@@ -42,9 +43,13 @@ _GROUPS = {
     "Running them": (
         "AsyncEngine", "Engine", "RunHandle", "SyncRunHandle", "Worker", "Resource",
     ),
+    "Messages and events": (
+        "Notifications", "SyncNotifications", "Subscription", "SyncSubscription",
+        "Message", "Event",
+    ),
     "Reading": (
         "RunStatus", "StepStatus", "TaskStatus", "WaitReason", "RunMetadata", "RunInfo",
-        "RunFilter", "Page", "Registration",
+        "RunFilter", "Page", "Registration", "Metrics", "QueueMetrics",
     ),
 }  # fmt: skip
 
@@ -66,6 +71,13 @@ _GOAL_GROUPS = {
         "microservices", "data_pipeline", "ml_pipeline",
     ),
 }  # fmt: skip
+_MODULES = {
+    "singularity_workflow.logging": (
+        "configure", "TaskFields", "JsonFormatter", "HumanFormatter",
+    ),
+    "singularity_workflow.prometheus": ("Collector",),
+}  # fmt: skip
+"""Those that are imported by their own name."""
 
 _TWINS = {
     "SyncGoalHandle": "GoalHandle",
@@ -73,12 +85,16 @@ _TWINS = {
     "SyncWorkflowComposer": "WorkflowComposer",
     "Engine": "AsyncEngine",
     "SyncFlowBuilder": "FlowBuilder",
+    "SyncNotifications": "Notifications",
     "SyncRunHandle": "RunHandle",
+    "SyncSubscription": "Subscription",
 }
 
 # public in Python's sense, and there for other parts of the library
 _INTERNAL = {
     "AsyncEngine.session",
+    "AsyncEngine.telemetry",
+    "HumanFormatter.formatMessage",
     "Context.cancel",
     "Context.offer_transaction",
     "Orchestrator.finish",
@@ -113,6 +129,10 @@ def api_page() -> str:
     errors = [name for name in rest if issubclass(_named(name), SingularityError)]
     if rest != errors:
         raise ValueError(f"no group has {sorted(set(rest) - set(errors))}")
+    for module, names in _MODULES.items():
+        lines += [f"## {module}", ""]
+        for name in names:
+            lines += _describe(name, getattr(import_module(module), name))
     lines += ["## Errors", "", ", ".join(f"`{name}`" for name in errors)]
     return "\n".join(lines) + ": see [errors](errors.md).\n"
 
@@ -122,8 +142,8 @@ def _named(name: str) -> Any:
     return getattr(home, name)
 
 
-def _describe(name: str) -> list[str]:
-    kind = _named(name)
+def _describe(name: str, kind: Any = None) -> list[str]:
+    kind = _named(name) if kind is None else kind
     lines = [f"### {name}", ""]
     if isinstance(kind, type) and issubclass(kind, Enum):
         lines += to_markdown(read_docstring(kind))
@@ -138,7 +158,7 @@ def _describe(name: str) -> list[str]:
     call = kind.__call__ if getattr(kind, "_is_protocol", False) else kind
     lines += to_signature(name, call)
     lines += to_markdown(read_docstring(kind))
-    if inspect.isfunction(kind):
+    if inspect.isfunction(kind) or not isinstance(kind, type):
         return lines
     if name in _TWINS:
         twin = _TWINS[name]

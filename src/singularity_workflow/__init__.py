@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.filters import RunFilter
     from singularity_workflow.engine.flow_builder import FlowBuilder, SyncFlowBuilder
     from singularity_workflow.engine.handles import RunHandle
+    from singularity_workflow.engine.messages import Notifications
     from singularity_workflow.engine.registry import Registration
     from singularity_workflow.engine.sync_handles import SyncRunHandle
+    from singularity_workflow.engine.sync_messages import (
+        SyncNotifications,
+        SyncSubscription,
+    )
     from singularity_workflow.engine.worker import Worker
     from singularity_workflow.errors import (
         ConfigurationError,
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
         InvalidOutput,
         InvalidSetting,
         PgmqUnavailable,
+        QueueNotFound,
         QueueTimeout,
         RunCancelled,
         RunError,
@@ -44,14 +50,18 @@ if TYPE_CHECKING:
         StateTransitionError,
         StepNotFound,
         StepTimeout,
+        SubscriptionEnded,
         UnsupportedIsolation,
         WorkerLost,
         WorkflowInUse,
         WorkflowNotFound,
     )
     from singularity_workflow.model.context import Context
+    from singularity_workflow.model.events import Event
     from singularity_workflow.model.flow import Flow
     from singularity_workflow.model.issues import Issue
+    from singularity_workflow.model.messages import Message
+    from singularity_workflow.model.metrics import Metrics, QueueMetrics
     from singularity_workflow.model.retry import RetryPolicy
     from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
     from singularity_workflow.model.signals import Fail, Retry, Skip
@@ -63,6 +73,7 @@ if TYPE_CHECKING:
     )
     from singularity_workflow.model.workflow import Workflow
     from singularity_workflow.model.workflow_info import StepInfo, WorkflowInfo
+    from singularity_workflow.notifications.subscription import Subscription
     from singularity_workflow.orchestrator.composer import WorkflowComposer
     from singularity_workflow.orchestrator.orchestrator import Orchestrator
     from singularity_workflow.worker.resources import Resource
@@ -77,6 +88,7 @@ __all__ = [
     "DefinitionError",
     "EmbeddedServerError",
     "Engine",
+    "Event",
     "Fail",
     "Flow",
     "FlowBuilder",
@@ -85,9 +97,14 @@ __all__ = [
     "InvalidOutput",
     "InvalidSetting",
     "Issue",
+    "Message",
+    "Metrics",
+    "Notifications",
     "Orchestrator",
     "Page",
     "PgmqUnavailable",
+    "QueueMetrics",
+    "QueueNotFound",
     "QueueTimeout",
     "Registration",
     "Resource",
@@ -114,8 +131,12 @@ __all__ = [
     "StepNotFound",
     "StepStatus",
     "StepTimeout",
+    "Subscription",
+    "SubscriptionEnded",
     "SyncFlowBuilder",
+    "SyncNotifications",
     "SyncRunHandle",
+    "SyncSubscription",
     "TaskStatus",
     "UnsupportedIsolation",
     "WaitReason",
@@ -133,12 +154,17 @@ _MODULES = {
     "AsyncEngine": "engine.async_engine",
     "Context": "model.context",
     "Engine": "engine.engine",
+    "Event": "model.events",
     "Fail": "model.signals",
     "Flow": "model.flow",
     "FlowBuilder": "engine.flow_builder",
     "Issue": "model.issues",
+    "Message": "model.messages",
+    "Metrics": "model.metrics",
+    "Notifications": "engine.messages",
     "Orchestrator": "orchestrator.orchestrator",
     "Page": "model.runs",
+    "QueueMetrics": "model.metrics",
     "Registration": "engine.registry",
     "Resource": "worker.resources",
     "Retry": "model.signals",
@@ -151,8 +177,11 @@ _MODULES = {
     "Skip": "model.signals",
     "StepInfo": "model.workflow_info",
     "StepStatus": "model.statuses",
+    "Subscription": "notifications.subscription",
     "SyncFlowBuilder": "engine.flow_builder",
+    "SyncNotifications": "engine.sync_messages",
     "SyncRunHandle": "engine.sync_handles",
+    "SyncSubscription": "engine.sync_messages",
     "TaskStatus": "model.statuses",
     "WaitReason": "model.statuses",
     "Worker": "engine.worker",
@@ -162,7 +191,13 @@ _MODULES = {
 }
 
 
+# so that `singularity_workflow.logging.configure` needs no import of its own
+_SUBMODULES = ("logging", "prometheus")
+
+
 def __getattr__(name: str) -> object:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")

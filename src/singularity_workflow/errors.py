@@ -23,6 +23,8 @@ Every error that the library raises, and nothing else.
     │   └── StateTransitionError  not possible in the run's status         SW409
     ├── WorkflowNotFound          no such workflow is registered           SW404
     ├── StepNotFound              the run's workflow has no such step      SW406
+    ├── QueueNotFound             there is no such queue of messages       SW407
+    ├── SubscriptionEnded         nothing comes from it any more
     ├── WorkflowInUse             live runs need what was to be deleted    SW423
     ├── InvalidInput              a run's or step's input does not fit     SW401
     ├── InvalidOutput             a step's output does not fit
@@ -58,6 +60,7 @@ __all__ = [
     "InvalidOutput",
     "InvalidSetting",
     "PgmqUnavailable",
+    "QueueNotFound",
     "QueueTimeout",
     "RunCancelled",
     "RunError",
@@ -72,6 +75,7 @@ __all__ = [
     "StateTransitionError",
     "StepNotFound",
     "StepTimeout",
+    "SubscriptionEnded",
     "UnsupportedIsolation",
     "WorkerLost",
     "WorkflowInUse",
@@ -283,6 +287,16 @@ class StepNotFound(SingularityError, LookupError):
     """The workflow of the run has no step of this name."""
 
     sqlstate = "SW406"
+
+
+class QueueNotFound(SingularityError, LookupError):
+    """There is no queue of messages of this name."""
+
+    sqlstate = "SW407"
+
+
+class SubscriptionEnded(SingularityError, EOFError):
+    """A subscription was ended, by its listener or with its engine."""
 
 
 class WorkflowInUse(SingularityError):

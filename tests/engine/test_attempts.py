@@ -326,17 +326,17 @@ def test_an_error_that_cannot_be_stored_is_mended(engine, error):
 
 def test_a_failed_attempt_is_logged(engine, caplog):
     """
-    With the ids of the run and the step, for whoever searches the log.
+    With the ids of the run and the step, and whether it is tried again.
     """
     flow, _ = failing(1, retry=AT_ONCE)
     with caplog.at_level(logging.INFO, logger="singularity_workflow"):
         handle = engine.start(flow)
         handle.result()
 
-    (record,) = [one for one in caplog.records if one.name.endswith(".runner")]
+    (record,) = [one for one in caplog.records if "ValueError" in one.getMessage()]
     assert record.run_id == str(handle.id)
-    assert record.step == "step"
-    assert "ValueError" in record.getMessage()
+    assert (record.step, record.attempt, record.levelname) == ("step", 1, "WARNING")
+    assert "is repeated" in record.getMessage()
 
 
 def test_the_wait_grows_between_attempts(engine, sql):

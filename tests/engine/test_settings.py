@@ -43,6 +43,9 @@ FLOW = single(lambda: 1)
         {"resources": ["client"]},
         {"resources": {"no name": 1}},
         {"resources": {5: 1}},
+        {"use_notify": None},
+        {"events_retention": 0},
+        {"events_retention": "a week"},
     ],
     ids=repr,
 )
@@ -316,3 +319,24 @@ def test_a_start_that_postgresql_cannot_store_is_refused(engine):
 
     with pytest.raises(Exception, match="nested"):
         engine.execute(flow, value)
+
+
+def test_an_engine_says_how_long_events_are_kept(private):
+    """
+    The next one that says nothing changes nothing.
+    """
+
+    def retention():
+        with psycopg.connect(private) as connection:
+            return connection.execute(
+                "select retention from singularity_workflow.message_queues "
+                "where name = 'workflow_events'"
+            ).fetchone()[0]
+
+    assert retention() == timedelta(days=7)
+    with Engine(private, events_retention=timedelta(days=1)):
+        pass
+    with Engine(private):
+        pass
+
+    assert retention() == timedelta(days=1)

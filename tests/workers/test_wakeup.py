@@ -133,6 +133,39 @@ def test_without_notifications_there_is_polling(dsn, monkeypatch):
     assert run(main) == [{"step": 1}] * 3
 
 
+def test_an_engine_can_do_without_notify(dsn):
+    """
+    Then it polls, and tells nobody anything.
+    """
+    flow = flow_of_one()
+
+    async def main():
+        async with (
+            AsyncEngine(dsn, use_notify=False) as engine,
+            Worker(engine, flow),
+            AsyncEngine(dsn, use_notify=False) as other,
+            await psycopg.AsyncConnection.connect(dsn) as connection,
+        ):
+            results = [
+                await other.execute(flow, execution="distributed") for _ in range(2)
+            ]
+            async with connection.transaction():
+                handle = await other.start(
+                    flow, execution="distributed", connection=connection
+                )
+            assert not other.session.hub.is_listening
+            return [*results, await handle.result(timeout=20)]
+
+    with psycopg.connect(dsn, autocommit=True) as listener:
+        listener.execute("listen singularity_workflow_work")
+        listener.execute("listen singularity_workflow_events")
+
+        results = run(main)
+
+        assert results == [{"step": 1}] * 3
+        assert list(listener.notifies(timeout=0)) == []
+
+
 def test_results_reach_any_process(start_worker, engine, stage, dsn):
     """
     Whoever asks for a run, from wherever, is told of its end.

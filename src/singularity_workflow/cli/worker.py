@@ -20,6 +20,7 @@ from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.settings import DEFAULT_CONCURRENCY, DEFAULT_LEASE
 from singularity_workflow.engine.worker import DEFAULT_GRACE, Worker
 from singularity_workflow.errors import ConfigurationError
+from singularity_workflow.logging import configure
 from singularity_workflow.model.workflow import Workflow
 
 __all__ = ["add_commands", "load_workflows"]
@@ -78,14 +79,13 @@ def add_commands(nouns: Any) -> None:
         choices=("DEBUG", "INFO", "WARNING", "ERROR"),
         help="what is logged, to standard error (default: %(default)s)",
     )
+    parser.add_argument(
+        "--log-json", action="store_true", help="log one JSON object a line"
+    )
 
 
 async def _run(options: argparse.Namespace) -> int:
-    logging.basicConfig(
-        level=options.log_level,
-        stream=sys.stderr,
-        format=f"%(asctime)s {os.getpid()} %(levelname)s %(name)s: %(message)s",
-    )
+    configure(json=options.log_json, level=options.log_level)
     if options.processes < 1:
         raise ConfigurationError(f"--processes must be >= 1, got {options.processes}")
     if options.processes > 1:

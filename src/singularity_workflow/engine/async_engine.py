@@ -14,9 +14,11 @@ from singularity_workflow.engine.controls import RunControls, RunId
 from singularity_workflow.engine.flow_builder import FlowBuilder
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import read_worker_ids
+from singularity_workflow.engine.messages import Notifications
 from singularity_workflow.engine.registry import Registered, Registration
 from singularity_workflow.engine.requests import (
     Execution,
+    NotifyEvents,
     StartRequest,
     build_request,
 )
@@ -30,12 +32,16 @@ from singularity_workflow.engine.settings import (
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.ids import IdMaker
+from singularity_workflow.model.metrics import Metrics
 from singularity_workflow.model.signature import StepFunction
+from singularity_workflow.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from typing import Self
 
     from singularity_workflow.engine.session import Session
+    from singularity_workflow.model.events import Event
+    from singularity_workflow.notifications.subscription import Subscription
 
 __all__ = ["AsyncEngine", "RunId"]
 
@@ -64,6 +70,13 @@ class AsyncEngine(RunControls):
         migrate:
             Whether to bring the schema up to date when connecting. By default only
             that of the embedded server.
+        use_notify:
+            Whether this engine listens to what other processes do, and tells them what
+            it does. False: it polls, and so must they; it saves the LISTEN connection.
+            Messages that `notifications` sends are told of all the same.
+        events_retention:
+            How long the database keeps events, in seconds or as a `timedelta`. By
+            default as it does already, which is seven days until somebody changes it.
 
     Raises:
         InvalidSetting: If an argument cannot work.
@@ -81,6 +94,8 @@ class AsyncEngine(RunControls):
         resources: Mapping[str, object] | None = None,
         lease: Duration = DEFAULT_LEASE,
         migrate: bool | None = None,
+        use_notify: bool = True,
+        events_retention: Duration | None = None,
     ) -> None:
         self._settings = read_settings(
             dsn=dsn,
@@ -90,10 +105,14 @@ class AsyncEngine(RunControls):
             resources=resources,
             lease=lease,
             migrate=migrate,
+            use_notify=use_notify,
+            events_retention=events_retention,
         )
+        self._telemetry = Telemetry()
         self._ids = IdMaker()
         self._session: Session | None = None
         self._connecting = asyncio.Lock()
+        self._notifications = Notifications(lambda: self._opened)
 
     # life
 
@@ -111,7 +130,8 @@ class AsyncEngine(RunControls):
 
         async with self._connecting:
             if self._session is None:
-                self._session = await Session.open(self._settings)
+                self._telemetry.find_otel()
+                self._session = await Session.open(self._settings, self._telemetry)
         return self
 
     async def close(self) -> None:
@@ -162,6 +182,39 @@ class AsyncEngine(RunControls):
         """What makes workflows whose steps are data."""
         return FlowBuilder(self)
 
+    @property
+    def notifications(self) -> Notifications:
+        """What sends messages and listens to them."""
+        return self._notifications
+
+    def events(
+        self,
+        workflow: object = None,
+        types: Iterable[str] | str | None = None,
+        after: str | None = None,
+    ) -> Subscription[Event]:
+        """
+        Listen to what happens to runs, in any process.
+
+        `await` the subscription, or use `async with`: from then on it gets every event
+        of the runs that store them (`notify_events`), those of one run in order.
+
+        Args:
+            workflow: Only of runs of this workflow: a `Workflow` or a name.
+            types: Only of these types, such as "task_failed".
+            after:
+                The cursor of the last event that was dealt with: begins with what came
+                after it, and may repeat what happened about the same time.
+
+        Raises:
+            InvalidSetting: If an argument cannot work.
+        """
+        from singularity_workflow.engine.event_listening import (  # noqa: PLC0415
+            listen_to_events,
+        )
+
+        return listen_to_events(self._opened, workflow, types, after)
+
     # runs
 
     async def execute(
@@ -172,6 +225,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -188,6 +242,8 @@ class AsyncEngine(RunControls):
                 passes, the run is cancelled.
             max_retries: Gives every step this many attempts more than one.
             parallel: False: at most one task of the run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local": this process runs the steps. "distributed": any
                 worker that serves the workflow's queue.
             idempotency_key: A second start with the same key is the first one's run.
@@ -211,7 +267,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         request = await self._request(
             workflow, input, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, idempotency_key=idempotency_key,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            idempotency_key=idempotency_key,
             priority=priority, tags=tags, metadata=metadata,
         )  # fmt: skip
         starting = asyncio.ensure_future(session.start([request], execution))
@@ -233,6 +290,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -249,6 +307,8 @@ class AsyncEngine(RunControls):
             timeout: The run's deadline.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             idempotency_key: The same key is the same run.
             priority: Higher goes first.
@@ -266,7 +326,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         request = await self._request(
             workflow, input, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, idempotency_key=idempotency_key,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            idempotency_key=idempotency_key,
             priority=priority, tags=tags, metadata=metadata,
         )  # fmt: skip
         if connection is not None:
@@ -284,6 +345,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -298,6 +360,8 @@ class AsyncEngine(RunControls):
             timeout: The deadline of each run.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task of a run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             priority: Higher goes first.
             tags: Words to find the runs by.
@@ -312,7 +376,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         requests = await self._requests(
             workflow, inputs, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, priority=priority, tags=tags,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            priority=priority, tags=tags,
             metadata=metadata,
         )  # fmt: skip
         if not requests:
@@ -330,6 +395,7 @@ class AsyncEngine(RunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -347,6 +413,8 @@ class AsyncEngine(RunControls):
             timeout: The deadline of each run.
             max_retries: Attempts beyond the first.
             parallel: False: at most one task of a run at any time.
+            notify_events: Which events are stored for listeners: True all, "run" only
+                those of the run itself, False none.
             execution: "local" or "distributed".
             priority: Higher goes first.
             tags: Words to find the runs by.
@@ -364,7 +432,8 @@ class AsyncEngine(RunControls):
         session = self._opened
         requests = await self._requests(
             workflow, inputs, timeout=timeout, max_retries=max_retries,
-            parallel=parallel, execution=execution, priority=priority, tags=tags,
+            parallel=parallel, notify_events=notify_events, execution=execution,
+            priority=priority, tags=tags,
             metadata=metadata,
         )  # fmt: skip
         if not requests:
@@ -483,6 +552,18 @@ class AsyncEngine(RunControls):
         """
         return await self._opened.store.drain_workers(read_worker_ids(worker_ids))
 
+    # metrics
+
+    async def metrics(self) -> Metrics:
+        """
+        Return what waits in the queues, and what is open in the database.
+
+        It costs some tens of milliseconds at most, whatever the database holds: each
+        count stops at a limit, and says so. Programs that watch all the time have the
+        same by OpenTelemetry or Prometheus; see `docs/howto/tracing_and_metrics.md`.
+        """
+        return await self._opened.read_metrics()
+
     # inside
 
     async def _request(
@@ -516,6 +597,11 @@ class AsyncEngine(RunControls):
     def resources(self) -> Mapping[str, object]:
         """What steps get by the names of their parameters."""
         return self._settings.resources
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Where spans and metrics go; `prometheus.Collector` adds itself to it."""
+        return self._telemetry
 
     @property
     def session(self) -> Session:

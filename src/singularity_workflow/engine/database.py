@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 from singularity_workflow.engine.address import opened_address
 from singularity_workflow.engine.settings import EngineSettings
+from singularity_workflow.model.events import EVENT_QUEUE
 from singularity_workflow.store.channel import DEFAULT_CALL_TIMEOUT
 from singularity_workflow.store.connections import connect, cut_after
 from singularity_workflow.store.migrate import check_schema, migrate
@@ -50,8 +51,10 @@ class Database:
                 # nobody else looks after an embedded server's schema
                 must_migrate = is_embedded
             await _check_schema(pool.conninfo, must_migrate=must_migrate)
-            store = Store(pool)
+            store = Store(pool, use_notify=settings.use_notify)
             stack.push_async_callback(store.close)
+            if settings.events_retention is not None:
+                await store.messages.configure(EVENT_QUEUE, settings.events_retention)
             return cls(store, stack.pop_all())
         raise AssertionError("unreachable")  # pragma: no cover
 

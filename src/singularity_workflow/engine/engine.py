@@ -16,7 +16,7 @@ from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.flow_builder import SyncFlowBuilder
 from singularity_workflow.engine.portal import Portal
 from singularity_workflow.engine.registry import Registration
-from singularity_workflow.engine.requests import Execution
+from singularity_workflow.engine.requests import Execution, NotifyEvents
 from singularity_workflow.engine.settings import (
     DEFAULT_CONCURRENCY,
     DEFAULT_LEASE,
@@ -24,13 +24,22 @@ from singularity_workflow.engine.settings import (
 )
 from singularity_workflow.engine.sync_controls import SyncRunControls
 from singularity_workflow.engine.sync_handles import SyncRunHandle
+from singularity_workflow.engine.sync_messages import (
+    SyncNotifications,
+    SyncSubscription,
+    subscribe,
+)
 from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.model.durations import Duration
+from singularity_workflow.model.metrics import Metrics
 from singularity_workflow.model.signature import StepFunction
+from singularity_workflow.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Self, TypeVar
+
+    from singularity_workflow.model.events import Event
 
     _T = TypeVar("_T")
 
@@ -56,6 +65,8 @@ class Engine(SyncRunControls):
         resources: Mapping[str, object] | None = None,
         lease: Duration = DEFAULT_LEASE,
         migrate: bool | None = None,
+        use_notify: bool = True,
+        events_retention: Duration | None = None,
     ) -> None:
         self._engine = AsyncEngine(
             dsn,
@@ -65,6 +76,8 @@ class Engine(SyncRunControls):
             resources=resources,
             lease=lease,
             migrate=migrate,
+            use_notify=use_notify,
+            events_retention=events_retention,
         )
         self._portal: Portal | None = None
 
@@ -107,6 +120,22 @@ class Engine(SyncRunControls):
         """What makes workflows whose steps are data."""
         return SyncFlowBuilder(self)
 
+    @property
+    def notifications(self) -> SyncNotifications:
+        """What sends messages and listens to them."""
+        return SyncNotifications(self._call, self._engine.notifications)
+
+    def events(
+        self,
+        workflow: object = None,
+        types: Iterable[str] | str | None = None,
+        after: str | None = None,
+    ) -> SyncSubscription[Event]:
+        """Listen to runs, from now on; see `AsyncEngine.events`."""
+        return subscribe(
+            self._call, lambda: self._engine.events(workflow, types, after)
+        )
+
     def execute(
         self,
         workflow: object,
@@ -115,6 +144,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -129,6 +159,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 idempotency_key=idempotency_key,
                 priority=priority,
@@ -145,6 +176,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         idempotency_key: str | None = None,
         priority: int | None = None,
@@ -160,6 +192,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 idempotency_key=idempotency_key,
                 priority=priority,
@@ -178,6 +211,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -191,6 +225,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 priority=priority,
                 tags=tags,
@@ -208,6 +243,7 @@ class Engine(SyncRunControls):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         parallel: bool = True,
+        notify_events: NotifyEvents = True,
         execution: Execution = "local",
         priority: int | None = None,
         tags: Iterable[str] | None = None,
@@ -222,6 +258,7 @@ class Engine(SyncRunControls):
                 timeout=timeout,
                 max_retries=max_retries,
                 parallel=parallel,
+                notify_events=notify_events,
                 execution=execution,
                 priority=priority,
                 tags=tags,
@@ -262,6 +299,15 @@ class Engine(SyncRunControls):
     def drain_workers(self, worker_ids: Iterable[UUID | str]) -> list[UUID]:
         """Ask workers to end; see `AsyncEngine.drain_workers`."""
         return self._call(self._engine.drain_workers(worker_ids))
+
+    def metrics(self) -> Metrics:
+        """Return what waits and what is open; see `AsyncEngine.metrics`."""
+        return self._call(self._engine.metrics())
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Where spans and metrics go."""
+        return self._engine.telemetry
 
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._portal is None:

@@ -15,8 +15,10 @@ from singularity_workflow.model.durations import Duration
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.controls import RunControls
+    from singularity_workflow.model.events import Event
     from singularity_workflow.model.runs import RunMetadata
     from singularity_workflow.model.statuses import RunStatus
+    from singularity_workflow.notifications.subscription import Subscription
 
 __all__ = ["RunHandle"]
 
@@ -80,6 +82,29 @@ class RunHandle:
     async def status(self) -> tuple[RunStatus, RunMetadata]:
         """Return where the run is, and its figures; as `get_run_status`."""
         return await self._engine.get_run_status(self.id)
+
+    def events(self, after: str | None = None) -> Subscription[Event]:
+        """
+        Listen to what happens to the run: from its beginning on, live, until it ends.
+
+        `async for` comes to an end by itself, after the event that the run has
+        completed, failed or been cancelled.
+
+        Args:
+            after:
+                The cursor of the last event that was dealt with: begins with what came
+                after it, and may repeat what happened about the same time.
+
+        Raises:
+            InvalidSetting: If the cursor is none.
+            RunNotFound: There is no such run; raised when it begins to listen.
+            ConfigurationError: The run stores no events (`notify_events`); as well.
+        """
+        from singularity_workflow.engine.event_listening import (  # noqa: PLC0415
+            listen_to_run,
+        )
+
+        return listen_to_run(self._engine._opened, self.id, after)
 
     async def pause(self) -> None:
         """Pause the run; as `pause_workflow_run`."""

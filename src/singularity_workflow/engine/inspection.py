@@ -12,8 +12,9 @@ from uuid import UUID
 
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.definition import StepKind
+from singularity_workflow.model.metrics import Metrics, QueueMetrics
 from singularity_workflow.model.runs import Page, RunInfo, RunMetadata
-from singularity_workflow.model.statuses import RunStatus
+from singularity_workflow.model.statuses import RunStatus, TaskStatus
 from singularity_workflow.model.workflow_info import StepInfo, WorkflowInfo
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "read_time",
     "read_worker_ids",
     "to_metadata",
+    "to_metrics",
     "to_page",
     "to_run_id",
     "to_workflow_info",
@@ -53,6 +55,17 @@ def read_worker_ids(values: Iterable[UUID | str]) -> list[UUID]:
         raise InvalidSetting(f"worker_ids must be several ids, got {values!r}")
     hint = "Worker ids are uuids, as in the table singularity_workflow.workers."
     return [_to_id(one, "worker", hint) for one in values]
+
+
+def to_metrics(data: Mapping[str, Any]) -> Metrics:
+    """Return what `metrics` told, in the types of the API."""
+    return Metrics(
+        queues=tuple(QueueMetrics(**one) for one in data["queues"]),
+        runs={RunStatus(status): count for status, count in data["runs"].items()},
+        tasks={TaskStatus(status): count for status, count in data["tasks"].items()},
+        are_runs_capped=data["are_runs_capped"],
+        are_tasks_capped=data["are_tasks_capped"],
+    )
 
 
 def to_metadata(data: Mapping[str, Any]) -> tuple[RunStatus, RunMetadata]:

@@ -24,11 +24,13 @@ from singularity_workflow.engine.registry import Registered
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.durations import Duration
+from singularity_workflow.model.events import LEVELS
 from singularity_workflow.model.names import did_you_mean
 
-__all__ = ["Execution", "StartRequest", "build_request"]
+__all__ = ["Execution", "NotifyEvents", "StartRequest", "build_request"]
 
 Execution: TypeAlias = Literal["local", "distributed"]
+NotifyEvents: TypeAlias = bool | Literal["run"]
 
 _MOST_RETRIES = 2**31 - 2
 _HIGHEST_PRIORITY = 1_000
@@ -51,6 +53,8 @@ class StartRequest:
         tags: To find it by.
         idempotency_key: A second request with the same key is the first one's run.
         metadata: A JSON object that is kept with it.
+        events: Which are stored: all, run or none.
+        traceparent: W3C trace context of the span that starts it.
         call: Requests of one call are refused together.
     """
 
@@ -65,6 +69,8 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     metadata: bytes | None = None
+    events: str = "all"
+    traceparent: str | None = None
     call: UUID | None = None
 
     def to_item(self) -> dict[str, object]:
@@ -86,6 +92,10 @@ class StartRequest:
             item["tags"] = list(self.tags)
         if self.metadata is not None:
             item["metadata"] = orjson.Fragment(self.metadata)
+        if self.events != "all":
+            item["events"] = self.events
+        if self.traceparent is not None:
+            item["traceparent"] = self.traceparent
         if self.idempotency_key is not None:
             item["key"] = self.idempotency_key
         return item
@@ -99,6 +109,7 @@ def build_request(
     timeout: Duration | None,
     max_retries: int | None,
     parallel: bool,
+    notify_events: NotifyEvents,
     execution: str,
     idempotency_key: str | None,
     priority: int | None,
@@ -135,4 +146,11 @@ def build_request(
         tags=read_words("tags", tags),
         idempotency_key=read_key("idempotency_key", idempotency_key),
         metadata=read_mapping("metadata", metadata),
+        events=_read_events(notify_events),
     )
+
+
+def _read_events(value: object) -> str:
+    if isinstance(value, (bool, str)) and value in LEVELS:
+        return LEVELS[value]
+    raise InvalidSetting(f"notify_events must be True, 'run' or False, got {value!r}")

@@ -10,25 +10,32 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
 
 from singularity_workflow.engine.binder import Binder
 from singularity_workflow.engine.database import Database
+from singularity_workflow.engine.inspection import to_metrics
 from singularity_workflow.engine.registry import Registry
 from singularity_workflow.engine.requests import Execution, StartRequest
 from singularity_workflow.engine.settings import EngineSettings
+from singularity_workflow.engine.start_spans import start_spans
 from singularity_workflow.engine.starter import Starter
 from singularity_workflow.errors import SingularityError
+from singularity_workflow.model.metrics import Metrics
+from singularity_workflow.notifications.feeds import Feeds
 from singularity_workflow.notifications.hub import Hub
 from singularity_workflow.notifications.notifier import Notifier
 from singularity_workflow.store.replies import EndedRun, Moved, Reply
 from singularity_workflow.store.store import Store
+from singularity_workflow.telemetry.telemetry import Telemetry
 from singularity_workflow.worker.catalog import Catalog
+from singularity_workflow.worker.run_observer import RunObserver
+from singularity_workflow.worker.ticker import Duty
 from singularity_workflow.worker.waiters import Waiters
 from singularity_workflow.worker.worker import TaskWorker
 
@@ -43,6 +50,9 @@ _CANCELLED_AT_ONCE = 100
 _FIRST_PAUSE = 0.001
 _LEVELS_AT_ONCE = 3
 """Of children of children; what is deeper is left to the workers' timers."""
+_METRICS_PAUSE = 15.0
+_SHARE_OF_METRICS = 0.02
+"""Seconds between two looks for metrics, and the most of the time they may take."""
 _LONGEST_HOLD = 0.2
 """Seconds after which a run that was held at the first look is free again."""
 
@@ -54,21 +64,31 @@ class Session:
     Args:
         database: What was opened.
         settings: How the engine was set up.
+        telemetry: Where spans and metrics go.
     """
 
-    def __init__(self, database: Database, settings: EngineSettings) -> None:
+    def __init__(
+        self, database: Database, settings: EngineSettings, telemetry: Telemetry
+    ) -> None:
+        self._telemetry = telemetry
+        self._runs = RunObserver(telemetry)
+        self._metrics = Duty(
+            "metrics", self._look_at_metrics, _METRICS_PAUSE, _SHARE_OF_METRICS
+        )
         self._database = database
         self._settings = settings
         self.store: Store = database.store
         self.catalog = Catalog(self.store, self._settings.resources)
         self.hub = Hub(self.store)
+        self.feeds = Feeds(self.hub, self.store.announce_listening)
         self.waiters = Waiters(self.store, lambda: self.hub.is_listening)
         self.registry = Registry(self.store, self.catalog, self._settings.resources)
         self.binder = Binder(self.store, self.registry)
-        self.notifier = Notifier(self.store)
+        self.notifier = Notifier(self.store, lambda: self.hub.has_event_listeners)
         self.hub.subscribe(
             on_ended=self._on_ended_elsewhere, on_gap=self.waiters.ask_for_all
         )
+        self._kept: set[asyncio.Task[None]] = set()
         self._worker: TaskWorker | None = None
         self._starter: Starter | None = None
         self._workers: list[TaskWorker] = []
@@ -76,19 +96,30 @@ class Session:
         # steps see the context variables of `connect`, whoever starts their run
         self._context = contextvars.copy_context()
         self._remote_starter = Starter(
-            self.store, context=self._context, on_reply=self._on_started_elsewhere
+            self.store,
+            runs=self._runs,
+            context=self._context,
+            on_reply=self._on_started_elsewhere,
         )
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def open(cls, settings: EngineSettings) -> Self:
+    async def open(cls, settings: EngineSettings, telemetry: Telemetry) -> Self:
         """Open the database of an engine, and what stands on it."""
-        return cls(await Database.open(settings), settings)
+        session = cls(await Database.open(settings), settings, telemetry)
+        session._keep_metrics()
+        return session
 
     async def start(
         self, requests: Sequence[StartRequest], execution: Execution
     ) -> list[UUID]:
         """Start runs; the first local ones start the worker too."""
+        with start_spans(self._telemetry.tracing, requests):
+            return await self._start(requests, execution)
+
+    async def _start(
+        self, requests: Sequence[StartRequest], execution: Execution
+    ) -> list[UUID]:
         if execution == "distributed":
             starter = self._remote_starter
         else:
@@ -119,9 +150,12 @@ class Session:
             await self._start_worker()
             assert self._worker is not None
             owner = self._worker.worker_id
-        ((_, run_id, _),) = await self.store.start_runs_on(
-            connection, orjson.dumps([request.to_item()]), owner=owner
-        )
+        with start_spans(self._telemetry.tracing, [request]):
+            ((_, run_id, is_new),) = await self.store.start_runs_on(
+                connection, orjson.dumps([request.to_item()]), owner=owner
+            )
+        if is_new and self._runs.wants_starts:
+            self._runs.started([(request.workflow.name, run_id)])
         return UUID(run_id)
 
     async def cancel(self, run_ids: Sequence[UUID], reason: str | None) -> list[UUID]:
@@ -131,18 +165,24 @@ class Session:
         self._on_ended_elsewhere(ended)
         self.notifier.tell_ended(ended)
         if cancelled:
+            if self._runs.wants_figures:
+                self._runs.ended(await self.store.run_results(cancelled))
+            else:
+                self._runs.cancelled(map(str, cancelled), reason)
             await self._follow_up()
         return cancelled
 
     async def pause(self, run_ids: Sequence[UUID]) -> list[Moved]:
         """Pause runs, and their children."""
         moved = await self.store.pause_runs(run_ids)
+        self._runs.moved(moved, "paused")
         await self._follow_up()
         return moved
 
     async def resume(self, run_ids: Sequence[UUID]) -> list[Moved]:
         """Resume runs, and their children."""
         moved, reply = await self.store.resume_runs(run_ids)
+        self._runs.moved(moved, "resumed")
         self._on_started_elsewhere(reply, are_workers_told=False)
         await self._follow_up()
         return moved
@@ -163,6 +203,8 @@ class Session:
         except SingularityError:
             self.waiters.disown([str(new_id)])
             raise
+        if self._runs.wants_starts:
+            self._runs.started([(workflow, str(new_id))])
         if owner is None or self._worker is None:
             self._on_started_elsewhere(reply, are_workers_told=True)
             return False
@@ -202,9 +244,11 @@ class Session:
             if fired.announced is not None:
                 self.notifier.announce(fired.announced)
             if fired.ended:
+                self._runs.ended(fired.ended)
                 ended = [one.run_id for one in fired.ended]
                 self._on_ended_elsewhere(ended)
                 self.notifier.tell_ended(ended)
+            self.notifier.tell_events(fired.events)
             if fired.next_in is None or fired.next_in > 0:
                 return
 
@@ -287,6 +331,7 @@ class Session:
             lease=self._settings.lease,
             queues=queues,
             notifier=self.notifier,
+            telemetry=self._telemetry,
             on_adopted=self._adopted.extend,
             on_drain=on_drain,
             is_told=lambda: self.hub.is_listening,
@@ -297,8 +342,20 @@ class Session:
         self._workers.append(worker)
         return worker
 
+    def keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Let a coroutine of a listener run, until the session is closed."""
+        task = asyncio.create_task(coroutine)
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
     async def close(self) -> None:
         """Stop the worker, and close what was opened."""
+        await self.feeds.close()
+        for task in list(self._kept):
+            if task is not asyncio.current_task():
+                task.cancel()
+        self._telemetry.on_added = lambda: None
+        await self._metrics.close()
         await self._remote_starter.close()
         if self._starter is not None:
             await self._starter.close()
@@ -316,7 +373,34 @@ class Session:
             self.hub.unsubscribe(worker.dispatcher.announce)
             await worker.close()
 
+    async def read_metrics(self) -> Metrics:
+        """Return what the database holds that has not ended."""
+        return to_metrics(await self.store.metrics())
+
+    def _keep_metrics(self) -> None:
+        """Look at once when somebody begins to keep metrics, and now and then."""
+        loop = asyncio.get_running_loop()
+
+        def look_soon() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._metrics.due_in, 0)
+
+        self._telemetry.on_added = look_soon
+        self._metrics.start()
+        self._metrics.due_in(0)
+
+    async def _look_at_metrics(self) -> None:
+        if self._telemetry.recorders:
+            metrics = await self.read_metrics()
+            running = sum(len(one.dispatcher.jobs.running) for one in self._workers)
+            for recorder in self._telemetry.recorders:
+                recorder.state(metrics, running)
+
     def _on_started_elsewhere(self, reply: Reply, are_workers_told: bool) -> None:
+        if not are_workers_told:
+            self.notifier.tell_events(reply.events)
+        if reply.ended:
+            self._runs.ended(reply.ended)  # it had nothing to do
         if reply.announced is not None:
             if not are_workers_told:
                 self.notifier.announce(reply.announced)
@@ -339,5 +423,8 @@ class Session:
                 resources=self._settings.resources,
             )
             self._starter = Starter(
-                self.store, self._worker.dispatcher, context=self._context
+                self.store,
+                self._worker.dispatcher,
+                runs=self._runs,
+                context=self._context,
             )

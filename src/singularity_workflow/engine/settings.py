@@ -44,6 +44,8 @@ class EngineSettings:
     resources: Mapping[str, object]
     lease: timedelta
     migrate: bool | None
+    use_notify: bool
+    events_retention: timedelta | None
 
 
 def read_settings(
@@ -55,6 +57,8 @@ def read_settings(
     resources: Mapping[str, object] | None,
     lease: Duration,
     migrate: bool | None,
+    use_notify: bool,
+    events_retention: Duration | None,
 ) -> EngineSettings:
     """
     Return the settings.
@@ -69,6 +73,8 @@ def read_settings(
         )
     if dsn is not None and not isinstance(dsn, str):
         raise InvalidSetting(f"dsn must be a string, got {type(dsn).__name__}")
+    if not isinstance(use_notify, bool):
+        raise InvalidSetting(f"use_notify must be True or False, got {use_notify!r}")
     return EngineSettings(
         dsn=dsn,
         pool=pool,
@@ -77,6 +83,8 @@ def read_settings(
         resources=read_resources(resources),
         lease=_lease(lease),
         migrate=migrate,
+        use_notify=use_notify,
+        events_retention=_retention(events_retention),
     )
 
 
@@ -95,6 +103,15 @@ def _lease(value: Duration) -> timedelta:
     if lease < timedelta(seconds=1):
         raise InvalidSetting(f"lease must be at least 1 second, got {value!r}")
     return lease
+
+
+def _retention(value: Duration | None) -> timedelta | None:
+    if value is None:
+        return None
+    try:
+        return to_duration(value, may_be_zero=False)
+    except ValueError as error:
+        raise InvalidSetting(f"events_retention {error}") from None
 
 
 def read_resources(resources: Mapping[str, object] | None) -> Mapping[str, object]:

@@ -28,6 +28,7 @@ from singularity_workflow.model.json_codec import decode_json
 from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import Reply
 from singularity_workflow.worker.dispatcher import Dispatcher
+from singularity_workflow.worker.run_observer import RunObserver
 
 __all__ = ["StartStore", "Starter"]
 
@@ -63,6 +64,7 @@ class Starter:
         dispatcher: Who takes what is handed over; None: the runs are distributed.
         on_reply: Told of each reply when there is no dispatcher, and whether workers
             were told by the commit.
+        runs: Told of the runs that are new.
         context: The context variables of its tasks, and so of the steps that are
             handed over: those of the engine, not of whoever calls first.
     """
@@ -73,8 +75,10 @@ class Starter:
         dispatcher: Dispatcher | None = None,
         on_reply: Callable[[Reply, bool], None] | None = None,
         *,
+        runs: RunObserver,
         context: contextvars.Context,
     ) -> None:
+        self._runs = runs
         self._store = store
         self._dispatcher = dispatcher
         self._on_reply = on_reply
@@ -158,6 +162,8 @@ class Starter:
                 if self._dispatcher is not None:
                     self._dispatcher.note_lost_call()
             else:
+                if self._runs.wants_starts:
+                    self._runs.started(_new_runs(requests, answers))
                 return {asked: UUID(got) for asked, got, _ in answers}
             await asyncio.sleep(pause)
             pause *= 2
@@ -183,7 +189,10 @@ class Starter:
         ids = [str(request.run_id) for request in requests]
         for request, run_id in zip(requests, ids, strict=True):
             dispatcher.memory.pin_run(
-                run_id, request.workflow, decode_json(request.input)
+                run_id,
+                request.workflow,
+                decode_json(request.input),
+                request.traceparent,
             )
         slots = dispatcher.reserve(_SLOTS_PER_RUN * len(requests))
         dispatcher.waiters.track(ids, [request.workflow for request in requests])
@@ -202,6 +211,14 @@ class Starter:
             dispatcher.unreserve(slots)
             dispatcher.memory.unpin_runs(ids)
         return answers
+
+
+def _new_runs(
+    requests: Sequence[StartRequest], answers: Iterable[tuple[str, str, bool]]
+) -> list[tuple[str, str]]:
+    """Return workflow and id of the runs that did not exist before."""
+    names = {str(request.run_id): request.workflow.name for request in requests}
+    return [(names[asked], asked) for asked, _, is_new in answers if is_new]
 
 
 def _by_call(batch: Sequence[_Waiting]) -> list[list[_Waiting]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from singularity_workflow.engine.sync_messages import SyncSubscription, subscribe
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
@@ -14,6 +15,7 @@ from singularity_workflow.model.statuses import RunStatus
 if TYPE_CHECKING:
     from singularity_workflow.engine.handles import RunHandle
     from singularity_workflow.engine.sync_controls import SyncRunControls
+    from singularity_workflow.model.events import Event
 
 __all__ = ["SyncRunHandle"]
 
@@ -47,6 +49,10 @@ class SyncRunHandle:
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the run; see `RunHandle.cancel`."""
         self._engine._call(self._handle.cancel(reason))
+
+    def events(self, after: str | None = None) -> SyncSubscription[Event]:
+        """Listen to the run, from its beginning on; see `RunHandle.events`."""
+        return subscribe(self._engine._call, lambda: self._handle.events(after))
 
     def pause(self) -> None:
         """Pause the run; see `RunHandle.pause`."""

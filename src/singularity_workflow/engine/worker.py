@@ -17,6 +17,7 @@ from singularity_workflow.engine.settings import read_concurrency, read_resource
 from singularity_workflow.errors import ConfigurationError, InvalidSetting
 from singularity_workflow.model.durations import Duration
 from singularity_workflow.model.names import name_problem
+from singularity_workflow.telemetry.fields import log_fields
 from singularity_workflow.worker.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -110,7 +111,12 @@ class Worker:
             executors=self._executors,
             on_drain=self.stop,
         )
-        logger.info("worker %s serves %s", self._worker.worker_id, ", ".join(queues))
+        logger.info(
+            "worker %s serves %s",
+            self._worker.worker_id,
+            ", ".join(queues),
+            extra=log_fields(worker_id=str(self._worker.worker_id)),
+        )
         return self
 
     async def run(self, grace: Duration = DEFAULT_GRACE) -> None:
@@ -146,9 +152,17 @@ class Worker:
             return
         try:
             if limit and not await worker.dispatcher.drain(limit.total_seconds()):
-                logger.warning("the grace period is over: giving tasks back")
+                logger.warning(
+                    "the grace period is over: giving tasks back",
+                    extra=log_fields(worker_id=str(worker.worker_id)),
+                )
         finally:
             await self._engine.session.remove_worker(worker)
+            logger.info(
+                "worker %s has ended",
+                worker.worker_id,
+                extra=log_fields(worker_id=str(worker.worker_id)),
+            )
 
     async def __aenter__(self) -> Self:
         return await self.start()

@@ -4,15 +4,26 @@ What a step sees of its own task, as `ctx`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
-from singularity_workflow.errors import ConfigurationError
+import orjson
+
+from singularity_workflow.errors import ConfigurationError, InvalidSetting
+from singularity_workflow.model.event_types import PROGRESS, check_event_type
+from singularity_workflow.model.json_codec import NotJson, encode_json
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-__all__ = ["Context"]
+__all__ = ["Context", "Tell"]
+
+Tell: TypeAlias = Callable[[str, object], None]
+"""Takes the type of an event and what is told, ready for JSON."""
+
+_LONGEST_EVENT = 65_536
+"""Bytes; events are to be read by many, and kept: larger things belong elsewhere."""
 
 
 class Context:
@@ -33,6 +44,7 @@ class Context:
     __slots__ = (
         "_cancelled",
         "_run_id",
+        "_tell",
         "_transaction",
         "attempt",
         "index",
@@ -58,6 +70,7 @@ class Context:
         self.timeout = timeout
         self._cancelled = False
         self._transaction: Any = None
+        self._tell: Tell | None = None
 
     @property
     def run_id(self) -> UUID:
@@ -106,6 +119,86 @@ class Context:
                 hint="Leave out `executor`, so that it runs in the worker's own.",
             )
         return self._transaction
+
+    def progress(
+        self, done: float, total: float | None = None, note: str | None = None
+    ) -> None:
+        """
+        Tell listeners how far this task is, as an event `task_progress`.
+
+        It returns at once; what is told is stored within a tenth of a second, or with
+        the task's result. Of calls that come faster than that the last one counts. In a
+        run that was started with `notify_events` "run" or False nothing is stored.
+
+        Args:
+            done: How much is done, in whatever unit.
+            total: How much there is to do, if that is known.
+            note: What is being done now.
+
+        Raises:
+            InvalidSetting: If a number is none, or the note not a text.
+            ConfigurationError: As of `emit`.
+        """
+        for name, value in (("done", done), ("total", total)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                if name == "total" and value is None:
+                    continue
+                raise InvalidSetting(f"{name} must be a number, got {value!r}")
+        if note is not None and not isinstance(note, str):
+            raise InvalidSetting(f"note must be a text, got {note!r}")
+        self._send(PROGRESS, {"done": done, "total": total, "note": note})
+
+    def emit(self, type: str, payload: object = None) -> None:
+        """
+        Tell listeners something, as an event of the application's own.
+
+        It returns at once, and the event is stored within a tenth of a second, or with
+        the task's result: once, unless the connection breaks meanwhile. An attempt that
+        is not in charge any more is not heard. In a run that was started with
+        `notify_events` "run" or False nothing is stored.
+
+        Args:
+            type: Such as `invoice_sent`: a word in snake_case, none of the engine's.
+            payload: Anything that is JSON, of 65,536 bytes at most.
+
+        Raises:
+            InvalidSetting: The type is not possible, or the payload not JSON, or too
+                large.
+            ConfigurationError: The step runs in an executor of the application, or this
+                is its predicate: there is nobody to tell.
+        """
+        check_event_type(type)
+        self._send(type, payload)
+
+    def _send(self, type: str, payload: object) -> None:
+        if self._tell is None:
+            raise ConfigurationError(
+                "there is nobody to tell here: the step runs in an executor of the "
+                "application, or this is its predicate",
+                hint="Return what there is to tell, or leave out `executor`.",
+            )
+        try:
+            data = encode_json(payload)
+        except NotJson as error:
+            raise InvalidSetting(
+                f"the payload of {type!r} is not JSON: {error}"
+            ) from None
+        if len(data) > _LONGEST_EVENT:
+            raise InvalidSetting(
+                f"the payload of {type!r} has {len(data):,} bytes, "
+                f"{_LONGEST_EVENT:,} are possible",
+                hint="Store it elsewhere, and tell where it is.",
+            )
+        try:
+            self._tell(type, orjson.Fragment(data))
+        except OverflowError as error:
+            raise ConfigurationError(
+                str(error), hint="Tell less, or of more at once."
+            ) from None
+
+    def offer_events(self, tell: Tell) -> None:
+        """Set who is told; called by the worker that runs the task."""
+        self._tell = tell
 
     def offer_transaction(self, block: object) -> None:
         """Set what `transaction` returns; called by the worker that runs the task."""

@@ -20,6 +20,7 @@ __all__ = [
     "did_you_mean",
     "name_issue",
     "name_problem",
+    "queue_problem",
 ]
 
 MAX_NAME_LENGTH: Final = 128
@@ -32,6 +33,9 @@ NAME_PATTERN: Final = "^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _FEW: Final = 500
+
+_QUEUE: Final = re.compile(r"[a-z_][a-z0-9_.:/-]*", re.ASCII | re.IGNORECASE)
+_LONGEST_QUEUE: Final = 200
 
 
 def name_problem(name: object, *, allow_reserved: bool = False) -> str | None:
@@ -52,6 +56,26 @@ def name_problem(name: object, *, allow_reserved: bool = False) -> str | None:
         return "must be letters, digits and underscores and not start with a digit"
     if not allow_reserved and name.lower() in RESERVED_NAMES:
         return "is reserved for a parameter"
+    return None
+
+
+def queue_problem(name: object) -> str | None:
+    """
+    Return why *name* cannot be that of a queue of messages, or None.
+
+    It is the end of a sentence; `open_queue.sql` has the same rules.
+    """
+    if not isinstance(name, str):
+        return f"must be text, got {type(name).__name__}"
+    if not 1 <= len(name) <= _LONGEST_QUEUE:
+        return f"must have 1 to {_LONGEST_QUEUE} characters, got {len(name)}"
+    if not _QUEUE.fullmatch(name):
+        return (
+            "must begin with a letter or _ and go on with letters, digits and "
+            f"_ . : / -, got {name!r}"
+        )
+    if name.lower().startswith("swf_"):
+        return f"must not begin with swf_, which is the library's own, got {name!r}"
     return None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 from uuid import UUID
 
@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 class HintStore(Protocol):
     """The one call that this module makes."""
 
-    async def send_hints(self, key: int | None, ended: Collection[UUID]) -> None: ...
+    async def send_hints(
+        self, key: int | None, ended: Collection[UUID], events: Collection[int]
+    ) -> None: ...
 
 
 class Notifier:
@@ -34,12 +36,15 @@ class Notifier:
 
     Args:
         store: Where they are sent.
+        are_events_wanted: Whether anybody listens to events.
     """
 
-    def __init__(self, store: HintStore) -> None:
+    def __init__(self, store: HintStore, are_events_wanted: Callable[[], bool]) -> None:
         self._store = store
+        self._are_events_wanted = are_events_wanted
         self._key: int | None = None
         self._ended: set[str] = set()
+        self._events: set[int] = set()
         self._task: asyncio.Task[None] | None = None
 
     def announce(self, key: int) -> None:
@@ -53,6 +58,12 @@ class Notifier:
         if self._ended:
             self._send_soon()
 
+    def tell_events(self, positions: Collection[int]) -> None:
+        """Tell who listens to events where new ones are."""
+        if positions and self._are_events_wanted():
+            self._events.update(positions)
+            self._send_soon()
+
     async def close(self) -> None:
         """Send what is left."""
         if self._task is not None:
@@ -64,11 +75,12 @@ class Notifier:
             self._task = asyncio.create_task(self._send(), name="swf-notifier")
 
     async def _send(self) -> None:
-        while self._key is not None or self._ended:
+        while self._key is not None or self._ended or self._events:
             key, self._key = self._key, None
             ended, self._ended = self._ended, set()
+            events, self._events = self._events, set()
             try:
-                await self._store.send_hints(key, [UUID(one) for one in ended])
+                await self._store.send_hints(key, [UUID(one) for one in ended], events)
             except SingularityError as error:
                 # whoever it was for finds out by polling
                 logger.info("a hint was not sent: %s", error.message)

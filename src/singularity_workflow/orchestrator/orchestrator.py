@@ -379,6 +379,7 @@ class Orchestrator:
                     timeout=given.timeout,
                     max_retries=None,
                     parallel=True,
+                    notify_events=True if given.monitoring else "run",
                     execution=given.execution,
                     idempotency_key=given.idempotency_key,
                     priority=given.priority,

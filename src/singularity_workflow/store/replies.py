@@ -8,6 +8,7 @@ reply.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ __all__ = [
     "Moved",
     "Reaped",
     "Reply",
+    "Retried",
+    "RunInput",
     "TaskRef",
     "parse_adoption",
     "parse_beat",
@@ -64,14 +67,46 @@ class HandedTask(NamedTuple):
         return TaskRef(self.run_id, self.step_no, self.task_index, self.attempt)
 
 
+class RunInput(NamedTuple):
+    """What tasks of a run share: its version, its input and its trace."""
+
+    run_id: str
+    workflow_id: int
+    input: Any
+    traceparent: str | None = None
+
+
+class Retried(NamedTuple):
+    """A failed attempt after which the task is tried again, *seconds* later."""
+
+    run_id: str
+    step_no: int
+    task_index: int
+    attempt: int
+    seconds: float
+
+    @property
+    def ref(self) -> TaskRef:
+        """The attempt that failed."""
+        return TaskRef(self.run_id, self.step_no, self.task_index, self.attempt)
+
+
 class EndedRun(NamedTuple):
-    """A run that has ended; *output* only if somebody was waiting for it."""
+    """
+    A run that has ended; *output* only if somebody was waiting for it.
+
+    *started_at* and *ended_at* are seconds since 1970.
+    """
 
     run_id: str
     status: str
     output: Any
     error: dict[str, Any] | None
     reason: str | None
+    workflow: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    traceparent: str | None = None
 
 
 class Moved(NamedTuple):
@@ -89,27 +124,31 @@ class Reply:
 
     Args:
         tasks: To be run now.
-        inputs: Run id, version and input of their runs, of those not known yet.
+        inputs: What their runs bring, of those not known yet.
         outputs: Run id, step number and output of what the tasks depend on.
         ended: Runs that ended by the call.
         refused: Attempts whose report came too late.
         deferred: Attempts whose run somebody else held; to be reported again.
+        retried: Failed attempts that are not the last of their tasks.
         announced: The smallest key of the messages that the call wrote.
         last: The largest key that it claimed.
         head: Not None if more messages may wait, from this key on.
         timer_in: Seconds until the next timer is due, if the call set one.
+        events: Positions of the events that it stored.
     """
 
     tasks: list[HandedTask] = field(default_factory=list)
-    inputs: list[tuple[str, int, Any]] = field(default_factory=list)
+    inputs: list[RunInput] = field(default_factory=list)
     outputs: list[tuple[str, int, Any]] = field(default_factory=list)
     ended: list[EndedRun] = field(default_factory=list)
     refused: list[TaskRef] = field(default_factory=list)
     deferred: list[TaskRef] = field(default_factory=list)
+    retried: list[Retried] = field(default_factory=list)
     announced: int | None = None
     last: int | None = None
     head: int | None = None
     timer_in: float | None = None
+    events: Sequence[int] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,12 +161,14 @@ class Fired:
         announced: The smallest key of the tasks that were queued.
         next_in: Seconds until the next timer is due; None: there is none.
         overdue: Attempts that waited in a queue for too long; the caller fails them.
+        events: Positions of the events that it stored.
     """
 
     ended: list[EndedRun]
     announced: int | None
     next_in: float | None
     overdue: list[TaskRef]
+    events: Sequence[int] = ()
 
 
 class GivenUp(NamedTuple):
@@ -158,6 +199,7 @@ class Reaped:
     announced: int | None
     has_more: bool
     next_in: float | None
+    events: Sequence[int] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -200,15 +242,17 @@ def parse_reply(data: dict[str, Any]) -> Reply:
     work = data.get("work") or {}
     return Reply(
         tasks=[HandedTask._make(row) for row in work.get("tasks") or ()],
-        inputs=work.get("runs") or [],
+        inputs=[RunInput._make(row) for row in work.get("runs") or ()],
         outputs=work.get("outputs") or [],
         ended=parse_ended(data.get("ended")),
         refused=[TaskRef._make(row) for row in data.get("refused") or ()],
         deferred=[TaskRef._make(row) for row in data.get("deferred") or ()],
+        retried=[Retried._make(row) for row in data.get("retried") or ()],
         announced=data.get("announced"),
         last=data.get("last"),
         head=data.get("head"),
         timer_in=data.get("timers"),
+        events=data.get("events") or (),
     )
 
 
@@ -224,6 +268,7 @@ def parse_fired(data: dict[str, Any]) -> Fired:
         announced=data.get("announced"),
         next_in=data.get("next"),
         overdue=[TaskRef._make(row) for row in data.get("overdue") or ()],
+        events=data.get("events") or (),
     )
 
 
@@ -239,6 +284,7 @@ def parse_reaped(data: dict[str, Any]) -> Reaped:
         announced=data.get("announced"),
         has_more=data["has_more"],
         next_in=data.get("next"),
+        events=data.get("events") or (),
     )
 
 

@@ -17,6 +17,8 @@ from singularity_workflow.store import sql_files
 from singularity_workflow.store.borrowed import call_on
 from singularity_workflow.store.channel import Channel
 from singularity_workflow.store.connections import JsonText, array_text
+from singularity_workflow.store.events import EventStore
+from singularity_workflow.store.messages import MessageStore
 from singularity_workflow.store.replies import (
     Adoption,
     Beat,
@@ -50,13 +52,17 @@ class Store:
     Args:
         pool: For everything that has no connection of its own, which are opened
             from its conninfo.
+        use_notify: Whether other processes are told of queued tasks, ends and events.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, use_notify: bool = True) -> None:
         self.dsn = pool.conninfo
+        self.use_notify = use_notify
         self._pool = pool
         self._hot = (Channel(self.dsn, "tasks"), Channel(self.dsn, "tasks 2"))
         self._starts = Channel(self.dsn, "starts")
+        self.messages = MessageStore(pool)
+        self.events = EventStore(pool)
 
     async def close(self) -> None:
         """Close the dedicated connections, and the pool if it is ours."""
@@ -182,7 +188,7 @@ class Store:
                 "requests": JsonText(requests),
                 "owner": owner,
                 "slots": slots,
-                "notify": notify,
+                "notify": notify and self.use_notify,
             },
         )
         return data["runs"], parse_reply(data)
@@ -198,8 +204,13 @@ class Store:
         """
         data = await call_on(
             connection,
-            sql_files.query("runs/start_runs_notified"),
-            {"requests": JsonText(requests), "owner": owner},
+            sql_files.query("runs/start_runs"),
+            {
+                "requests": JsonText(requests),
+                "owner": owner,
+                "slots": 0,
+                "notify": self.use_notify,
+            },
         )
         started: list[tuple[str, str, bool]] = data["runs"]
         return started
@@ -261,7 +272,7 @@ class Store:
             new_id=new_id,
             from_step=from_step,
             owner=owner,
-            notify=notify,
+            notify=notify and self.use_notify,
         )
         return data["workflow_id"], parse_reply(data)
 
@@ -396,6 +407,13 @@ class Store:
         )
         return released
 
+    # metrics
+
+    async def metrics(self) -> dict[str, Any]:
+        """Return depths of queues and counts of what is open; see `metrics.sql`."""
+        data: dict[str, Any] = await self._pooled("metrics/metrics")
+        return data
+
     # timers and workers
 
     async def fire_timers(self, worker_id: UUID | None, limit: int = 500) -> Fired:
@@ -449,13 +467,29 @@ class Store:
 
     # hints
 
-    async def send_hints(self, key: int | None, ended: Collection[UUID]) -> None:
-        """Tell listeners of queued tasks and ended runs; see `send_hints.sql`."""
-        await self._pooled("notifications/send_hints", key=key, ended=list(ended))
+    async def send_hints(
+        self,
+        key: int | None,
+        ended: Collection[UUID],
+        events: Collection[int] = (),
+    ) -> None:
+        """Tell of queued tasks, ended runs and events; see `send_hints.sql`."""
+        if self.use_notify:
+            await self._pooled(
+                "notifications/send_hints",
+                key=key,
+                ended=list(ended),
+                events=list(events),
+            )
 
     async def send_probe(self, payload: str) -> None:
         """Send a listener of ours its own payload."""
         await self._pooled("notifications/probe", payload=payload)
+
+    async def announce_listening(self) -> None:
+        """Tell all engines that somebody listens to the events of runs."""
+        if self.use_notify:
+            await self._pooled("notifications/announce_listening")
 
     async def _pooled(self, query: str, /, **parameters: Any) -> Any:
         return await self._pool.call(sql_files.query(query), parameters)

@@ -28,6 +28,8 @@ from singularity_workflow.worker.queue_view import IDLE_POLL, QueueView
 from singularity_workflow.worker.reporting import REJECTIONS, Outbox, reject
 from singularity_workflow.worker.routing import ForeignTasks, WorkflowRouter
 from singularity_workflow.worker.runner import Runner
+from singularity_workflow.worker.task_observer import TaskObserver
+from singularity_workflow.worker.told_events import ToldEvents
 from singularity_workflow.worker.waiters import Waiters
 
 __all__ = ["Dispatcher", "DispatcherHooks", "TaskStore"]
@@ -82,6 +84,7 @@ class DispatcherHooks:
             a reply that never came.
         on_announced: Told the smallest key of messages that were written.
         on_ended: Told of runs that ended.
+        on_events: Told the positions of events that were stored.
         is_told: Whether hints of other processes arrive; else there is only polling.
     """
 
@@ -89,6 +92,7 @@ class DispatcherHooks:
     on_lost_call: Callable[[], None]
     on_announced: Callable[[int], None]
     on_ended: Callable[[Sequence[EndedRun]], None]
+    on_events: Callable[[Sequence[int]], None]
     is_told: Callable[[], bool]
 
 
@@ -103,8 +107,10 @@ class Dispatcher:
         concurrency: The most tasks that run at once.
         catalog: What can be run.
         runner: What runs it.
+        observer: Told what becomes of tasks and runs.
         waiters: Who is told of the ends of runs.
         router: Finds the code of versions that the catalog lacks.
+        told: What tasks tell while they run.
         hooks: Who else is told of what happens.
     """
 
@@ -117,8 +123,10 @@ class Dispatcher:
         concurrency: int,
         catalog: Catalog,
         runner: Runner,
+        observer: TaskObserver,
         waiters: Waiters,
         router: WorkflowRouter,
+        told: ToldEvents,
         hooks: DispatcherHooks,
     ) -> None:
         self.worker_id = worker_id
@@ -127,6 +135,7 @@ class Dispatcher:
         self._store = store
         self._concurrency = concurrency
         self._catalog = catalog
+        self._observer = observer
         self.waiters = waiters
         self._hooks = hooks
         self._wake = asyncio.Event()
@@ -138,12 +147,14 @@ class Dispatcher:
         self._ended = self._outbox.ended
         self.jobs = Jobs(
             runner=runner,
+            observer=observer,
             memory=self.memory,
             outbox=self._outbox,
             on_foreign=self._set_foreign,
             on_recorded=self.absorb,
             on_end=self._on_end,
             on_lane_free=self._on_lane_free,
+            told=told,
         )
         self._foreign = ForeignTasks(
             router=router,
@@ -257,11 +268,11 @@ class Dispatcher:
 
     def absorb(self, reply: Reply) -> None:
         """Do what a reply says: wake waiters, run tasks, remember the queue's state."""
-        for run_id, workflow_id, value in reply.inputs:
-            workflow = self.waiters.workflow_of(run_id)
-            workflow = workflow or self._catalog.get(workflow_id)
+        for run in reply.inputs:
+            workflow = self.waiters.workflow_of(run.run_id)
+            workflow = workflow or self._catalog.get(run.workflow_id)
             if workflow is not None:
-                self.memory.add_run(run_id, workflow, value)
+                self.memory.add_run(run.run_id, workflow, run.input, run.traceparent)
         if reply.tasks:
             self.jobs.start(reply)
         if reply.ended:
@@ -271,11 +282,14 @@ class Dispatcher:
             self._hooks.on_announced(reply.announced)
         if reply.timer_in is not None:
             self._hooks.on_timer(reply.timer_in)
+        if reply.events:
+            self._hooks.on_events(reply.events)
 
     def absorb_ended(self, ended: Sequence[EndedRun]) -> None:
         """Wake who waits for these runs, and stop what still runs of them."""
         self.waiters.tell(ended)
         self._hooks.on_ended(ended)
+        self._observer.runs.ended(ended)
         if broken := [end.run_id for end in ended if end.status != "completed"]:
             self.jobs.stop_runs(broken)
 
@@ -384,6 +398,7 @@ class Dispatcher:
         does_claim: bool = False,  # noqa: FBT002
     ) -> None:
         low = self._queue.begin_claim() if does_claim else 0
+        began = time.perf_counter()
         try:
             reply = await self._store.report_tasks(
                 self.worker_id,
@@ -412,6 +427,7 @@ class Dispatcher:
         reported = self._settle(batch, reply)
         if does_claim:
             self._queue.end_claim(low, slots, reply)
+            self._observer.claimed(time.perf_counter() - began, len(reply.tasks))
         self.absorb(reply)
         # only now may payloads go: the reply counted on them
         for ref in reported:
@@ -423,17 +439,12 @@ class Dispatcher:
 
     def _settle(self, batch: list[Outcome], reply: Reply) -> list[TaskRef]:
         """Keep what was deferred, and return the attempts that are dealt with."""
-        for ref in reply.refused:
-            logger.info(
-                "the result of %s came too late and was refused",
-                "/".join(map(str, ref)),
-                extra={"run_id": ref.run_id},
-            )
         # recorded by a call whose answer was lost, or not ours: the database knows
         self.waiters.ask_about({ref.run_id for ref in reply.refused})
         reported = {outcome.task: outcome for outcome in batch}
         for ref in reply.deferred:
             self._outbox.defer(reported.pop(ref))
+        self._observer.reported(reported.values(), reply)
         return list(reported)
 
     async def _report_alone(self, batch: Sequence[Outcome]) -> Reply:
@@ -442,6 +453,7 @@ class Dispatcher:
         )
 
     def _absorb_apart(self, reply: Reply, batch: Sequence[Outcome]) -> None:
+        self._observer.reported(batch, reply)
         self.absorb(reply)
         for outcome in batch:
             self.jobs.release(outcome.task)

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, Final
 
 from singularity_workflow.errors import InvalidSetting
+from singularity_workflow.model.context import Tell
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.worker.processes import ProcessSlots
 
@@ -40,10 +41,16 @@ class Executors:
         self._processes: ProcessSlots | None = None
 
     def submit(
-        self, name: str, function: Callable[..., Any], arguments: Mapping[str, object]
+        self,
+        name: str,
+        function: Callable[..., Any],
+        arguments: Mapping[str, object],
+        tell: Tell,
     ) -> Future[Any]:
         """
         Run *function* where *name* says.
+
+        What it tells in a process of our own goes to *tell*.
 
         Raises:
             InvalidSetting: If this worker has no such executor.
@@ -51,7 +58,7 @@ class Executors:
         if name == PROCESS:
             if self._processes is None:
                 self._processes = ProcessSlots(self._process_count)
-            return self._processes.submit(function, dict(arguments))
+            return self._processes.submit(function, dict(arguments), tell)
         executor = self._given.get(name)
         if executor is None:
             raise InvalidSetting(

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.store.replies import Beat, TaskRef
+from singularity_workflow.telemetry.fields import log_fields
 from singularity_workflow.worker.watchdog import LoopWatchdog
 
 __all__ = ["SHARE_OF_WALKS", "Heartbeat", "PulseStore"]
@@ -171,7 +172,11 @@ class Heartbeat:
             )
         except SingularityError as error:
             if not self._is_away:
-                logger.warning("the heartbeat cannot be sent: %s", error.message)
+                logger.warning(
+                    "the heartbeat cannot be sent: %s",
+                    error.message,
+                    extra=log_fields(worker_id=str(self.worker_id)),
+                )
             self._is_away = True
             # a hand-over may have been lost with the connection
             self.sweep_soon()
@@ -194,5 +199,7 @@ class Heartbeat:
         if silence > self._lease:
             self._judges_from = now + self._lease
             logger.warning(
-                "no heartbeat for %.1f s: the others are given time to show up", silence
+                "no heartbeat for %.1f s: the others are given time to show up",
+                silence,
+                extra=log_fields(worker_id=str(self.worker_id)),
             )

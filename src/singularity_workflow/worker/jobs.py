@@ -17,12 +17,15 @@ from typing import Final
 from singularity_workflow.errors import SingularityError
 from singularity_workflow.model.context import Context
 from singularity_workflow.store.replies import HandedTask, Reply, TaskRef
+from singularity_workflow.telemetry.fields import log_fields
 from singularity_workflow.worker.catalog import unserved
 from singularity_workflow.worker.lost_lane import LostLane
 from singularity_workflow.worker.memory import RunMemory
 from singularity_workflow.worker.outcome import Outcome, describe_error
 from singularity_workflow.worker.reporting import Outbox
 from singularity_workflow.worker.runner import Job, Runner
+from singularity_workflow.worker.task_observer import TaskObserver
+from singularity_workflow.worker.told_events import ToldEvents
 
 __all__ = ["Jobs"]
 
@@ -41,26 +44,32 @@ class Jobs:
 
     Args:
         runner: What runs them.
+        observer: Told how attempts begin and end.
         memory: Where their payloads are.
         outbox: Where what has ended waits to be reported.
         on_foreign: Given the tasks whose run the memory does not know.
         on_recorded: Told what the own transaction of a step has recorded.
         on_end: Called when a task no longer runs.
         on_lane_free: Called when another one may come that was lost before.
+        told: What tasks tell while they run.
     """
 
     def __init__(
         self,
         *,
         runner: Runner,
+        observer: TaskObserver,
         memory: RunMemory,
         outbox: Outbox,
         on_foreign: Callable[[Reply], None],
         on_recorded: Callable[[Reply], None],
         on_end: Callable[[], None],
         on_lane_free: Callable[[], None],
+        told: ToldEvents,
     ) -> None:
+        self._told = told
         self._runner = runner
+        self._observer = observer
         self._memory = memory
         self._on_foreign = on_foreign
         self._on_recorded = on_recorded
@@ -138,18 +147,11 @@ class Jobs:
 
     def lose(self, tasks: Iterable[TaskRef]) -> list[str]:
         """Stop attempts that are not ours any more; return the runs of those we had."""
-        run_ids = []
-        for ref in tasks:
-            job = self.running.get(ref)
-            if job is not None:
-                logger.info(
-                    "stopping %s: it is not ours any more",
-                    job.context,
-                    extra={"run_id": ref.run_id, "step": job.step.name},
-                )
-                job.stop()
-                run_ids.append(ref.run_id)
-        return run_ids
+        found = [job for ref in tasks if (job := self.running.get(ref)) is not None]
+        self._observer.stopped(found)
+        for job in found:
+            job.stop()
+        return [job.ref.run_id for job in found]
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
         """Stop what runs here of runs that have ended."""
@@ -186,12 +188,19 @@ class Jobs:
                 outcome = Outcome(task=job.ref, kind="unserved")
                 self._put_aside_at = time.monotonic()
             else:
-                outcome = await self._runner.run(job)
+                self._observer.begin(job, self._memory)
+                try:
+                    outcome = await self._runner.run(job)
+                finally:
+                    self._observer.end(job, outcome)
+                if self._told.has_told(job.ref):
+                    outcome.events = await self._told.settle(job.ref)
         finally:
             self.running.pop(job.ref, None)
             if outcome is not None and outcome.reply is not None:
                 self._absorb_recorded(job.ref, outcome.reply)
             elif outcome is None or job.is_gone:
+                self._told.forget(job.ref)
                 self.release(job.ref)
             elif job.ref.run_id in self._contended:
                 self._contended[job.ref.run_id].append(outcome)
@@ -202,6 +211,12 @@ class Jobs:
     def _absorb_recorded(self, ref: TaskRef, reply: Reply) -> None:
         """Go on from a result that the step's own transaction recorded."""
         if reply.refused:
-            logger.info("the transaction of %s was refused and rolled back", ref)
+            logger.info(
+                "the transaction of %s was refused and rolled back",
+                "/".join(map(str, ref)),
+                extra=log_fields(
+                    run_id=ref.run_id, task_index=ref.task_index, attempt=ref.attempt
+                ),
+            )
         self._on_recorded(reply)
         self.release(ref)

@@ -24,11 +24,14 @@ MapKey: TypeAlias = tuple[str, int]
 
 
 class _Run:
-    __slots__ = ("input", "maps", "task_count", "workflow")
+    __slots__ = ("input", "maps", "task_count", "traceparent", "workflow")
 
-    def __init__(self, workflow: CompiledWorkflow, run_input: object) -> None:
+    def __init__(
+        self, workflow: CompiledWorkflow, run_input: object, traceparent: str | None
+    ) -> None:
         self.workflow = workflow
         self.input = run_input
+        self.traceparent = traceparent
         self.task_count = 0
         self.maps: dict[int, _Map] = {}
 
@@ -48,18 +51,35 @@ class RunMemory:
         self._runs: dict[str, _Run] = {}
         self._known_maps: set[MapKey] = set()
 
-    def add_run(self, run_id: str, workflow: CompiledWorkflow, value: object) -> None:
+    def add_run(
+        self,
+        run_id: str,
+        workflow: CompiledWorkflow,
+        value: object,
+        traceparent: str | None = None,
+    ) -> None:
         """Keep the input of a run; does nothing for one that is known."""
         if run_id not in self._runs:
-            self._runs[run_id] = _Run(workflow, value)
+            self._runs[run_id] = _Run(workflow, value, traceparent)
 
     def has_run(self, run_id: str) -> bool:
         """Tell whether the run's input is here."""
         return run_id in self._runs
 
-    def pin_run(self, run_id: str, workflow: CompiledWorkflow, value: object) -> None:
+    def traceparent_of(self, run_id: str) -> str | None:
+        """Return the trace of a run that is known, None if it has none."""
+        run = self._runs.get(run_id)
+        return None if run is None else run.traceparent
+
+    def pin_run(
+        self,
+        run_id: str,
+        workflow: CompiledWorkflow,
+        value: object,
+        traceparent: str | None = None,
+    ) -> None:
         """Keep the input of a run until `unpin_runs`, tasks or no tasks."""
-        self.add_run(run_id, workflow, value)
+        self.add_run(run_id, workflow, value, traceparent)
         self._runs[run_id].task_count += 1
 
     def unpin_runs(self, run_ids: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ What became of one attempt, and how a batch of outcomes travels.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, TypeAlias
@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import orjson
 
 from singularity_workflow.errors import SingularityError
+from singularity_workflow.model.context import Context
 from singularity_workflow.model.json_codec import NotJson, encode_json
 from singularity_workflow.store.replies import Reply, TaskRef
 from singularity_workflow.worker.processes import RemoteError
@@ -46,6 +47,9 @@ class Outcome:
         is_final: Failed, and no further attempt makes sense.
         retry_after: Failed: seconds to wait, instead of what the policy says.
         deferrals: How often its run was held by somebody else.
+        events: What the attempt has told, and is not stored yet.
+        context: What the step saw of itself; None: it was given to us to fail it.
+        seconds: How long the attempt took.
         reply: What the database said, if the outcome was recorded there already, in
             the step's own transaction.
     """
@@ -57,6 +61,9 @@ class Outcome:
     is_final: bool = False
     retry_after: float | None = None
     deferrals: int = 0
+    events: Sequence[Mapping[str, object]] = ()
+    context: Context | None = None
+    seconds: float = 0.0
     reply: Reply | None = None
 
 
@@ -82,6 +89,8 @@ def _to_item(outcome: Outcome) -> dict[str, object]:
         item["final"] = True
     if outcome.retry_after is not None:
         item["after"] = outcome.retry_after
+    if outcome.events:
+        item["events"] = outcome.events
     return item
 
 

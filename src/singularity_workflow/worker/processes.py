@@ -19,11 +19,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import Any
+from typing import Any, Final
+
+import orjson
+
+from singularity_workflow.model.context import Context, Tell
 
 __all__ = ["ProcessDied", "ProcessSlots", "RemoteError"]
 
-_Call = tuple["Future[Any]", Callable[..., Any], dict[str, object]]
+_Call = tuple["Future[Any]", Callable[..., Any], dict[str, object], Tell]
+
+_RESULT: Final = "result"
+_ERROR: Final = "error"
+_EVENT: Final = "event"
 
 
 class ProcessDied(Exception):
@@ -63,9 +71,9 @@ class ProcessSlots:
         self._waiting = 0
 
     def submit(
-        self, function: Callable[..., Any], arguments: dict[str, object]
+        self, function: Callable[..., Any], arguments: dict[str, object], tell: Tell
     ) -> Future[Any]:
-        """Run *function* with keyword *arguments* in a process."""
+        """Run *function* with keyword *arguments* in a process; *tell* its events."""
         future: Future[Any] = Future()
         with self._lock:
             self._waiting += 1
@@ -74,7 +82,7 @@ class ProcessSlots:
                 slot = _Slot(self._context, self._calls, self._took)
                 self._slots.append(slot)
                 slot.start()
-        self._calls.put((future, function, arguments))
+        self._calls.put((future, function, arguments, tell))
         return future
 
     def kill(self, future: Future[Any]) -> bool:
@@ -140,12 +148,12 @@ class _Slot:
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             self._on_took()
-            future, function, arguments = call
+            future, function, arguments, tell = call
             if not future.set_running_or_notify_cancel():
                 continue
             self.is_idle = False
             try:
-                future.set_result(self._call(future, function, arguments))
+                future.set_result(self._call(future, function, arguments, tell))
             except BaseException as error:
                 future.set_exception(error)
             self.is_idle = True
@@ -155,6 +163,7 @@ class _Slot:
         future: Future[Any],
         function: Callable[..., Any],
         arguments: dict[str, object],
+        tell: Tell,
     ) -> Any:
         request = pickle.dumps((function, arguments))
         connection = self._connect()
@@ -162,13 +171,17 @@ class _Slot:
             self._running = future
         try:
             connection.send_bytes(request)
-            is_result, value = pickle.loads(connection.recv_bytes())  # noqa: S301
+            while True:
+                kind, value = pickle.loads(connection.recv_bytes())  # noqa: S301
+                if kind != _EVENT:
+                    break
+                tell(value[0], orjson.Fragment(value[1]))
         except (EOFError, OSError):
             raise self._death() from None
         finally:
             with self._lock:
                 self._running = None
-        if is_result:
+        if kind == _RESULT:
             return value
         raise value
 
@@ -204,22 +217,49 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when to stop
     while True:
         try:
-            connection.send_bytes(_answer(connection.recv_bytes()))
+            connection.send_bytes(_answer(connection.recv_bytes(), connection))
         except (EOFError, OSError):
             return
 
 
-def _answer(request: bytes) -> bytes:
+class _Mouthpiece:
+    """What a step in the process tells, for as long as it runs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()  # the step may have threads of its own
+        self._is_over = False
+
+    def tell(self, kind: str, data: object) -> None:
+        message = pickle.dumps((_EVENT, (kind, orjson.dumps(data))))
+        with self._lock:
+            if not self._is_over:
+                self._connection.send_bytes(message)
+
+    def close(self) -> None:
+        # a thread that goes on must not speak for the next task
+        with self._lock:
+            self._is_over = True
+
+
+def _answer(request: bytes, connection: Connection) -> bytes:
     try:
         function, arguments = pickle.loads(request)  # noqa: S301 - from our own worker
-        return pickle.dumps((True, function(**arguments)))
+        mouthpiece = _Mouthpiece(connection)
+        for argument in arguments.values():
+            if isinstance(argument, Context):
+                argument.offer_events(mouthpiece.tell)
+        try:
+            return pickle.dumps((_RESULT, function(**arguments)))
+        finally:
+            mouthpiece.close()
     except BaseException as error:
         text = "".join(traceback.format_exception(error))
         try:
             error.__notes__ = [*getattr(error, "__notes__", ()), text]
-            data = pickle.dumps((False, error))
+            data = pickle.dumps((_ERROR, error))
             pickle.loads(data)  # noqa: S301 - some exceptions go in but not out
         except Exception:
             kind = f"{type(error).__module__}.{type(error).__qualname__}"
-            return pickle.dumps((False, RemoteError(kind, str(error), text)))
+            return pickle.dumps((_ERROR, RemoteError(kind, str(error), text)))
         return data

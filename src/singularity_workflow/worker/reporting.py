@@ -20,6 +20,7 @@ from singularity_workflow.errors import (
 )
 from singularity_workflow.store.channel import BatchRejected
 from singularity_workflow.store.replies import Reply
+from singularity_workflow.telemetry.fields import log_fields
 from singularity_workflow.worker.outcome import Outcome, describe_error
 
 __all__ = ["REJECTIONS", "Outbox", "reject"]
@@ -137,7 +138,12 @@ class Outbox:
                     reject(batch[0], error)
                 continue
             except Exception as error:
-                logger.warning("reporting run %s apart failed: %s", run_id, error)
+                logger.warning(
+                    "reporting run %s apart failed: %s",
+                    run_id,
+                    error,
+                    extra=log_fields(run_id=run_id),
+                )
                 break
             del outcomes[: len(batch)]
             self._on_reported(reply, batch)

@@ -75,11 +75,13 @@ class ForeignTasks:
         run_ids = {task.run_id for task in reply.tasks}
         pinned: list[str] = []
         try:
-            for run_id, workflow_id, value in reply.inputs:
-                if run_id in run_ids:
-                    workflow = await self._find_version(workflow_id)
-                    self._memory.pin_run(run_id, workflow, value)
-                    pinned.append(run_id)
+            for run in reply.inputs:
+                if run.run_id in run_ids:
+                    workflow = await self._find_version(run.workflow_id)
+                    self._memory.pin_run(
+                        run.run_id, workflow, run.input, run.traceparent
+                    )
+                    pinned.append(run.run_id)
             self._refuse_without_inputs(run_ids)
             self._on_found(reply)
         except Exception:

@@ -13,9 +13,9 @@ import asyncio
 import contextvars
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -30,6 +30,9 @@ from singularity_workflow.model.json_codec import decode_json
 from singularity_workflow.model.signals import Fail, Retry, Skip
 from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.store.replies import Reply, TaskRef
+from singularity_workflow.telemetry.elsewhere import run_as_task
+from singularity_workflow.telemetry.fields import of_context
+from singularity_workflow.telemetry.tracing import current_traceparent
 from singularity_workflow.worker.executors import Executors
 from singularity_workflow.worker.outcome import (
     Outcome,
@@ -38,6 +41,10 @@ from singularity_workflow.worker.outcome import (
     storable_message,
 )
 from singularity_workflow.worker.step_transactions import TransactionBlock
+from singularity_workflow.worker.told_events import ToldEvents
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 __all__ = ["Job", "Runner"]
 
@@ -63,6 +70,7 @@ class Job:
     """
 
     __slots__ = (
+        "began_at",
         "block",
         "context",
         "has_begun",
@@ -72,6 +80,7 @@ class Job:
         "is_overdue",
         "ref",
         "remote",
+        "span",
         "step",
         "task",
     )
@@ -91,6 +100,9 @@ class Job:
         self.is_overdue = False
         # what an executor by name was given
         self.remote: Future[Any] | None = None
+        # by the clock that only grows, and what traces it
+        self.began_at = 0.0
+        self.span: Span | None = None
         # the transaction that the step may open
         self.block: TransactionBlock | None = None
 
@@ -120,6 +132,7 @@ class Runner:
         worker_id: Tells who we are.
         children: Finds the code of child workflows by name.
         on_child: Told of child runs whose step brought their code with it.
+        told: What tasks tell while they run.
     """
 
     def __init__(
@@ -132,7 +145,9 @@ class Runner:
         worker_id: Callable[[], UUID],
         children: Callable[[str], tuple[int, CompiledWorkflow] | None],
         on_child: Callable[[str, CompiledWorkflow], None],
+        told: ToldEvents,
     ) -> None:
+        self._told = told
         self._children = children
         self._on_child = on_child
         self._ids = IdMaker()
@@ -215,6 +230,8 @@ class Runner:
         """
         run_id = str(self._ids.new_id())
         request: dict[str, object] = {"run": run_id}
+        if (traceparent := current_traceparent()) is not None:
+            request["traceparent"] = traceparent
         # a timeout that the workflow gives to all of its steps is none of a whole run
         limits = [job.step.definition.options.timeout]
         try:
@@ -242,21 +259,20 @@ class Runner:
     def _run_body(self, job: Job) -> Coroutine[Any, Any, _Output]:
         if job.step.has_predicates and not job.is_let_in:
             return self._run_if_met(job)
-        self._offer_transaction(job)
+        self._offer(job)
         if job.step.options.executor is not None:
             return self._run_elsewhere(job, job.step.options.executor)
         if job.step.is_async:
             return self._run_here(job)
         return self._run_in_thread(job)
 
-    def _offer_transaction(self, job: Job) -> None:
-        """Let the body open a transaction; its predicates must not."""
+    def _offer(self, job: Job) -> None:
+        """Let the body open a transaction and tell events; its predicates must not."""
         step = job.step
-        if (
-            step.binding.takes_context
-            and step.options.executor is None
-            and step.definition.workflow is None
-        ):
+        if not step.binding.takes_context:
+            return
+        job.context.offer_events(functools.partial(self._told.tell, job.ref))
+        if step.options.executor is None and step.definition.workflow is None:
             job.block = TransactionBlock(self._dsn)
             job.context.offer_transaction(job.block)
 
@@ -272,7 +288,19 @@ class Runner:
         function = step.function
         if step.is_async:
             function = functools.partial(_run_coroutine, function)
-        job.remote = self._executors.submit(executor, function, arguments)
+        function = functools.partial(
+            run_as_task,
+            function,
+            job.context,
+            self._worker_id(),
+            current_traceparent(),
+        )
+        job.remote = self._executors.submit(
+            executor,
+            function,
+            arguments,
+            functools.partial(self._told.tell, job.ref),
+        )
         return step.output.encode(await asyncio.wrap_future(job.remote))
 
     async def _run_here(self, job: Job) -> _Output:
@@ -286,8 +314,9 @@ class Runner:
             output = step.output.encode(value)
             if job.block is None or job.block.async_transaction is None:
                 return output
+            events = await self._told.settle(job.ref)
             return await job.block.async_transaction.complete(
-                *self._completion(job, output)
+                *self._completion(job, output, events)
             )
         finally:
             if job.block is not None and job.block.async_transaction is not None:
@@ -295,10 +324,11 @@ class Runner:
 
     async def _run_in_thread(self, job: Job) -> _Output:
         context = contextvars.copy_context()
-        future = self._threads.submit(context.run, self._call, job)
+        loop = asyncio.get_running_loop()
+        future = self._threads.submit(context.run, self._call, job, loop)
         return await asyncio.wrap_future(future)
 
-    def _call(self, job: Job) -> _Output:
+    def _call(self, job: Job, loop: asyncio.AbstractEventLoop) -> _Output:
         """Do all of a plain function's work in its thread: the loop stays free."""
         step = job.step
         try:
@@ -309,7 +339,13 @@ class Runner:
             output = step.output.encode(value)
             if job.block is None or job.block.transaction is None:
                 return output
-            return job.block.transaction.complete(*self._completion(job, output))
+            events: Sequence[Mapping[str, object]] = ()
+            if self._told.has_told(job.ref):
+                settling = self._told.settle(job.ref)
+                events = asyncio.run_coroutine_threadsafe(settling, loop).result()
+            return job.block.transaction.complete(
+                *self._completion(job, output, events)
+            )
         except BaseException as error:
             # a future cannot carry each of them: not StopIteration, for one
             return error
@@ -317,8 +353,10 @@ class Runner:
             if job.block is not None and job.block.transaction is not None:
                 job.block.transaction.close()
 
-    def _completion(self, job: Job, output: bytes) -> tuple[UUID, bytes, UUID]:
-        outcome = Outcome(task=job.ref, kind="completed", output=output)
+    def _completion(
+        self, job: Job, output: bytes, events: Sequence[Mapping[str, object]]
+    ) -> tuple[UUID, bytes, UUID]:
+        outcome = Outcome(task=job.ref, kind="completed", output=output, events=events)
         return self._worker_id(), encode_batch([outcome]), job.context.run_id
 
     async def _run_in_time(self, job: Job, seconds: float) -> _Output:
@@ -354,7 +392,7 @@ class Runner:
             "it ignores its cancellation"
             if job.step.is_async and job.remote is None
             else "what runs it cannot be stopped; let it look at ctx.cancelled",
-            extra={"run_id": job.ref.run_id, "step": job.step.name},
+            extra=of_context(job.context, self._worker_id()),
         )
 
 
@@ -372,7 +410,7 @@ def _judge(call: Callable[[], object]) -> bool | BaseException:
         return error
 
 
-def _run_coroutine(function: StepFunction, **arguments: object) -> object:
+def _run_coroutine(function: StepFunction, /, **arguments: object) -> object:
     """Run a coroutine step where there is no event loop."""
     coroutine: Any = function(**arguments)
     return asyncio.run(coroutine)
@@ -408,13 +446,6 @@ def _failed(job: Job, error: BaseException) -> Outcome:
     if isinstance(error, Skip):
         reason = {"type": "Skip", "message": storable_message(error)}
         return Outcome(task=job.ref, kind="skipped", error=reason)
-    logger.info(
-        "attempt %d of step %r failed: %s",
-        job.ref.attempt,
-        job.step.name,
-        type(error).__name__,
-        extra={"run_id": job.ref.run_id, "step": job.step.name},
-    )
     outcome = Outcome(task=job.ref, kind="failed", error=describe_error(error))
     if isinstance(error, Retry):
         if error.after is not None:

@@ -20,6 +20,8 @@ from singularity_workflow.model.ids import IdMaker
 from singularity_workflow.notifications.notifier import Notifier
 from singularity_workflow.store.replies import Adoption, Beat, EndedRun, Fired, Reaped
 from singularity_workflow.store.store import HeartbeatStore, Store
+from singularity_workflow.telemetry.fields import log_fields
+from singularity_workflow.telemetry.telemetry import Telemetry
 from singularity_workflow.version import library_version
 from singularity_workflow.worker.catalog import Catalog
 from singularity_workflow.worker.dispatcher import Dispatcher, DispatcherHooks
@@ -27,8 +29,10 @@ from singularity_workflow.worker.executors import Executors
 from singularity_workflow.worker.heartbeat import SHARE_OF_WALKS, Heartbeat
 from singularity_workflow.worker.resources import OpenResources
 from singularity_workflow.worker.runner import Runner
+from singularity_workflow.worker.task_observer import TaskObserver
 from singularity_workflow.worker.threads import DaemonThreads
 from singularity_workflow.worker.ticker import Duty, Reaper, Ticker
+from singularity_workflow.worker.told_events import ToldEvents
 from singularity_workflow.worker.waiters import Waiters
 from singularity_workflow.worker.watchdog import LoopWatchdog
 
@@ -37,6 +41,9 @@ __all__ = ["TaskWorker", "local_queue"]
 logger = logging.getLogger(__name__)
 
 ADOPTION_PAUSE: Final = 10.0
+_PRUNING_PAUSE: Final = 60.0
+_PRUNED_AT_ONCE: Final = 2_000
+_PAUSE_BETWEEN_PRUNES: Final = 0.1
 _PAUSE_WHEN_AWAY: Final = 0.5
 
 
@@ -59,6 +66,7 @@ class TaskWorker:
         lease: How long this worker is believed to live after a heartbeat.
         queues: What it serves; None: only its own queue, of local runs.
         notifier: Tells other processes.
+        telemetry: Where spans and metrics go.
         on_adopted: Told the ids of runs that were taken over.
         on_drain: Called once if the worker serves queues and was asked to end.
         is_told: Whether hints of other processes arrive.
@@ -76,6 +84,7 @@ class TaskWorker:
         lease: timedelta,
         queues: Sequence[str] | None,
         notifier: Notifier,
+        telemetry: Telemetry,
         on_adopted: Callable[[Sequence[str]], None],
         on_drain: Callable[[], None],
         is_told: Callable[[], bool],
@@ -98,6 +107,7 @@ class TaskWorker:
         )
         self._rebirth: asyncio.Task[None] | None = None
         worker_id = self._ids.new_id()
+        self._observer = TaskObserver(telemetry, worker_id, is_local=queues is None)
         self.ticker = Ticker(store, lambda: self.worker_id, self._on_fired)
         self.reaper = Reaper(
             store,
@@ -106,6 +116,7 @@ class TaskWorker:
             lambda: self.may_judge,
             self._on_reaped,
         )
+        self._told = ToldEvents(store.events, notifier.tell_events)
         self.dispatcher = Dispatcher(
             store=store,
             worker_id=worker_id,
@@ -120,18 +131,23 @@ class TaskWorker:
                 worker_id=lambda: self.worker_id,
                 children=catalog.newest,
                 on_child=self._hold_child if queues is None else _let_go,
+                told=self._told,
             ),
+            observer=self._observer,
             waiters=waiters,
             router=catalog,
+            told=self._told,
             hooks=DispatcherHooks(
                 on_timer=self.ticker.due_in,
                 on_lost_call=self._on_lost_call,
                 on_announced=self._on_announced,
                 on_ended=self._on_ended,
+                on_events=notifier.tell_events,
                 is_told=is_told,
             ),
         )
         self.adopter = Duty("adoption", self._adopt, ADOPTION_PAUSE, SHARE_OF_WALKS)
+        self.pruner = Duty("retention", self._prune, _PRUNING_PAUSE)
         self._adopting = asyncio.Lock()
         self._heartbeat: Heartbeat | None = None
         self._waiters = waiters
@@ -165,19 +181,23 @@ class TaskWorker:
             is_told=self._is_told,
         )
         self._heartbeat.start()
+        self._told.start()
         self.dispatcher.start()
         self.ticker.start()
         self.reaper.start()
         self.reaper.due_in(0)  # whose place we take may have died
         self.adopter.start()
         self.adopter.due_in(0)
+        self.pruner.start()
 
     async def close(self) -> None:
         """Stop in good order: what is not finished goes back to its queue."""
+        await self.pruner.close()
         await self.adopter.close()
         await self.reaper.close()
         await self.ticker.close()
         await self.dispatcher.close()
+        await self._told.close()
         if self._rebirth is not None:
             self._rebirth.cancel()
         if self._heartbeat is not None:
@@ -193,6 +213,11 @@ class TaskWorker:
     def _hold_child(self, run_id: str, workflow: CompiledWorkflow) -> None:
         """Keep the code of a child of a local run until its end, which comes here."""
         self._waiters.track([run_id], [workflow])
+
+    async def _prune(self) -> float | None:
+        """Remove messages that were kept for long enough."""
+        _, has_more = await self._store.messages.prune(_PRUNED_AT_ONCE)
+        return _PAUSE_BETWEEN_PRUNES if has_more else None
 
     async def adopt(self, versions: Sequence[int]) -> Adoption:
         """
@@ -216,8 +241,11 @@ class TaskWorker:
                 self.dispatcher.announce(adoption.announced)
                 self._on_announced(adoption.announced)
             if adoption.adopted:
-                logger.info("adopted %d runs of lost owners", len(adoption.adopted))
                 adopted = [run_id for run_id, _ in adoption.adopted]
+                for run_id in adopted:
+                    logger.info(
+                        "run adopted: its owner is lost", extra=self._fields(run_id)
+                    )
                 if owner is not None:
                     self._waiters.track(adopted)
                 self._on_adopted(adopted)
@@ -259,6 +287,10 @@ class TaskWorker:
             lease=self._lease,
         )
 
+    def _fields(self, run_id: str | None = None) -> dict[str, object]:
+        fields = log_fields(worker_id=str(self.worker_id))
+        return fields if run_id is None else fields | log_fields(run_id=run_id)
+
     def _on_fired(self, fired: Fired) -> None:
         if fired.announced is not None:
             # what we have no code for comes back by a timer of ours: told of it first,
@@ -269,16 +301,14 @@ class TaskWorker:
         if fired.ended:
             self.dispatcher.absorb_ended(fired.ended)
             self._notifier.tell_ended(end.run_id for end in fired.ended)
+        self._notifier.tell_events(fired.events)
         for task in fired.overdue:
             self.dispatcher.jobs.fail(
                 task, QueueTimeout("the task waited in its queue longer than allowed")
             )
 
     def _on_reaped(self, reaped: Reaped) -> None:
-        for worker_id in reaped.lost:
-            logger.warning(
-                "worker %s is lost: no heartbeat within its lease", worker_id
-            )
+        self._observer.reaped(reaped)
         if reaped.lost:
             self.adopter.due_in(0)  # they may have had local runs
         for task, worker_id, losses in reaped.given_up:
@@ -293,6 +323,7 @@ class TaskWorker:
         if reaped.announced is not None:
             self.dispatcher.announce(reaped.announced)
             self._notifier.announce(reaped.announced)
+        self._notifier.tell_events(reaped.events)
 
     def _on_announced(self, key: int) -> None:
         # nobody else serves the queue of local runs
@@ -317,7 +348,11 @@ class TaskWorker:
         # cancelled past us, or somebody else has them: nobody may tell us how they end
         self._waiters.disown(self.dispatcher.jobs.lose(beat.gone))
         if beat.swept:
-            logger.info("%d tasks that we never heard of were queued again", beat.swept)
+            logger.info(
+                "%d tasks that we never heard of were queued again",
+                beat.swept,
+                extra=self._fields(),
+            )
             self.dispatcher.announce(None)
 
     def _drain(self) -> None:
@@ -328,7 +363,9 @@ class TaskWorker:
         them waits for them here. What it need not do is to adopt those of others.
         """
         self._is_draining = True
-        logger.info("worker %s was asked to drain", self.worker_id)
+        logger.info(
+            "worker %s was asked to drain", self.worker_id, extra=self._fields()
+        )
         if self._queues is not None:
             self.dispatcher.stop_claiming()
             self._on_drain()
@@ -336,7 +373,12 @@ class TaskWorker:
     async def _be_reborn(self) -> None:
         """Go on under a new id: we were declared lost, and our tasks are not ours."""
         old, new = self.worker_id, self._ids.new_id()
-        logger.warning("worker %s was declared lost and goes on as %s", old, new)
+        logger.warning(
+            "worker %s was declared lost and goes on as %s",
+            old,
+            new,
+            extra=log_fields(worker_id=str(old)),
+        )
         try:
             await self._register(new)
             if self._is_draining:
@@ -345,7 +387,7 @@ class TaskWorker:
             logger.warning("taking a new id failed: %s", error.message)
             return  # the next beat tries again
         self.dispatcher.jobs.lose(self.dispatcher.jobs.known_tasks())
-        self.dispatcher.worker_id = new
+        self.dispatcher.worker_id = self._observer.worker_id = new
         self.dispatcher.queues = self._served(new)
         assert self._heartbeat is not None
         self._heartbeat.worker_id = new

@@ -445,3 +445,17 @@ def test_a_run_that_is_being_deleted_is_not_copied(db, rows):
 
     with db.raises("SW409"):
         db.copy(run, "a")
+
+
+def test_a_repeated_run_is_in_the_trace_of_its_source(db):
+    """
+    Whoever follows the trace finds both.
+    """
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    run = db.start(db.make_workflow(*chain(1), **ONCE), traceparent=trace)
+    db.fail(db.claim_one())
+    new_id = db.new_id()
+
+    db.call("copy_run", run.id, new_id)
+
+    assert db.run(new_id).row.traceparent == trace

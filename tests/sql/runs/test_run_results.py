@@ -41,8 +41,8 @@ def test_runs_that_have_not_ended_are_not_in_it(db):
     open_run, ended = db.start(workflow, [1]), db.start(workflow, [])
 
     assert open_run.results is None
-    found = db.call("run_results", [open_run.id, ended.id])
-    assert found == [[str(ended.id), "completed", {"m": []}, None, None]]
+    (found,) = db.call("run_results", [open_run.id, ended.id])
+    assert found[:5] == [str(ended.id), "completed", {"m": []}, None, None]
 
 
 def test_a_cancelled_run_has_a_reason_and_no_output(db):
@@ -52,7 +52,8 @@ def test_a_cancelled_run_has_a_reason_and_no_output(db):
     run = db.start(db.make_workflow(single("a")))
     db.call("cancel_runs", [run.id], "enough")
 
-    assert run.results == [[str(run.id), "cancelled", None, None, "enough"]]
+    (found,) = run.results
+    assert found[:5] == [str(run.id), "cancelled", None, None, "enough"]
 
 
 def test_a_failed_run_has_an_error(db):
@@ -62,10 +63,25 @@ def test_a_failed_run_has_an_error(db):
     run = db.start(db.make_workflow(single("a", max_attempts=1)))
     db.fail(db.claim_one())
 
-    ((_, status, output, error, _),) = run.results
+    ((_, status, output, error, *_),) = run.results
 
     assert (status, output) == ("failed", None)
     assert error == run.row.error
+
+
+def test_an_end_tells_of_which_workflow_and_when(db):
+    """
+    For whoever measures and traces: the name, two times and the trace of the run.
+    """
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    workflow = db.make_workflow(map_step("m"))
+    run = db.start(workflow, [], traceparent=trace)
+
+    ((*_, name, started_at, ended_at, traceparent),) = run.results
+
+    assert (name, traceparent) == (workflow.name, trace)
+    assert started_at == run.row.started_at.timestamp()
+    assert ended_at == run.row.ended_at.timestamp()
 
 
 def test_an_unknown_run_is_an_error(db):

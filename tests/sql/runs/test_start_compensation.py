@@ -332,3 +332,16 @@ def test_a_child_that_completed_unheard_is_undone(db):
     (task,) = db.claim()
     assert task.item == {"index": 0, "item": None, "output": {"c": "booked"}}
     db.check()
+
+
+def test_the_undoing_is_in_the_trace_of_what_it_undoes(db, workflow):
+    """
+    As its retries are.
+    """
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    run = fail_last(db, workflow, traceparent=trace)
+    db.settle()
+
+    (undo,) = compensations(db, run)
+
+    assert undo.row.traceparent == trace

@@ -24,7 +24,6 @@ class Breach(NamedTuple):
 
 OF_A_STARTED_RUN = [
     Breach("runs", "status = 'in_progress'", "run_status_is_known"),
-    Breach("runs", "remaining_steps = -1", "runs_remaining_steps_is_not_negative"),
     Breach("runs", "ended_at = now()", "runs_fit_their_status"),
     Breach("runs", "status = 'completed'", "runs_fit_their_status"),
     Breach("runs", "status = 'completed', ended_at = now()", "runs_fit_their_status"),

@@ -148,3 +148,19 @@ def test_many_children_in_one_report(db, child):
 
     assert run.step("m").output == [{"c": 1}] * 15 + ["direct"] * 5
     db.check()
+
+
+@pytest.mark.parametrize("own", [None, f"00-{'a' * 32}-{'c' * 16}-01"])
+def test_a_child_is_in_the_trace_of_its_parent(db, child, own):
+    """
+    Below the task that calls it, if its worker says which span that is.
+    """
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    db.start(db.make_workflow(child_step("a", "child")), traceparent=trace)
+    outcome = called(db.claim_one(), db.new_id(), child.id)
+    if own is not None:
+        outcome["output"]["traceparent"] = own
+
+    db.report(outcome)
+
+    assert db.run(outcome["output"]["run"]).row.traceparent == (own or trace)

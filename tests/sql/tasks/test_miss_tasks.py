@@ -379,3 +379,22 @@ def test_a_step_that_fails_its_run_is_not_skipped_as_well(db):
 
     assert (run.status, run.steps) == ("failed", {"m": "failed"})
     db.check()
+
+
+def test_the_reply_tells_what_is_tried_again_and_when(db):
+    """
+    So that the log of the worker can say it; the last failure is not among them.
+    """
+    db.set_now(NOON)
+    run = db.start(db.make_workflow(single("a", max_attempts=2)))
+    first = db.claim_one()
+
+    reply = db.fail(first)
+
+    ((run_id, step_no, index, attempt, seconds),) = reply.raw["retried"]
+    assert (run_id, step_no, index, attempt) == (str(run.id), 0, 0, 1)
+    (timer,) = run.timers("retry")
+    assert seconds == (timer.due_at - NOON).total_seconds()
+    db.set_now(timer.due_at)
+    db.fire()
+    assert db.fail(db.claim_one()).raw["retried"] is None

@@ -17,8 +17,21 @@ def test_each_payload_stands_in_the_reply_once(db):
     reply = db.claim_reply()
 
     assert len(reply.tasks) == 4
-    assert reply.raw["work"]["runs"] == [[str(run.id), run.row.workflow_id, {"big": 1}]]
+    (found,) = reply.raw["work"]["runs"]
+    assert found == [str(run.id), run.row.workflow_id, {"big": 1}, None]
     assert reply.outputs == [(run.id, 0, [1, 2, 3])]
+
+
+def test_a_run_brings_its_trace(db):
+    """
+    So that the spans of its tasks are below the one that started it.
+    """
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    db.start(db.make_workflow(single("a")), traceparent=trace)
+
+    (found,) = db.claim_reply().raw["work"]["runs"]
+
+    assert found[3] == trace
 
 
 def test_what_the_worker_knows_is_left_out(db):

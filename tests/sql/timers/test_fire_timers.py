@@ -136,7 +136,8 @@ def test_a_deadline_cancels_the_run(db):
 
     assert (run.status, run.row.reason) == ("cancelled", "deadline")
     assert run.task_statuses() == ["cancelled"]
-    assert reply["ended"] == [[str(run.id), "cancelled", None, None, "deadline"]]
+    (ended,) = reply["ended"]
+    assert ended[:5] == [str(run.id), "cancelled", None, None, "deadline"]
     db.check()
 
 

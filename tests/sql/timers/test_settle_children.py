@@ -159,6 +159,9 @@ def test_a_child_that_somebody_removed_fails_its_task(db, child):
         db.execute(
             f"delete from singularity_workflow.{table} where run_id = %s", found.id
         )
+    db.execute(
+        "delete from pgmq.q_workflow_events where headers->>'run' = %s", str(found.id)
+    )
 
     db.settle()
 

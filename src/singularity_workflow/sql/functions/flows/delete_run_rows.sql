@@ -4,7 +4,7 @@
 -- Locks      messages (SKIP LOCKED); runs in order of run_id, then their tasks in key order
 -- Errors     none
 --
--- From the bottom up, tasks → failures → steps → tags and keys → runs: whatever breaks off in
+-- From the bottom up, tasks → failures → steps → events → tags and keys → runs: whatever breaks off in
 -- between, the run is there and says what is left. Of an ended run that is being swept
 -- some tasks may still have messages.
 create or replace function singularity_workflow.delete_run_rows(
@@ -59,6 +59,19 @@ begin
     where s.ctid = any (array(
       select k.ctid from singularity_workflow.step_states k
       where k.run_id = any (p_run_ids) limit v_left));
+    get diagnostics v_count = row_count;
+    v_left := v_left - v_count;
+  end if;
+
+  if v_left > 0 then
+    delete from pgmq.q_workflow_events q
+    where q.ctid = any (array(
+      select o.ctid
+      from unnest(p_run_ids) r (run_id)
+      cross join lateral (
+        select e.ctid from pgmq.q_workflow_events e
+        where e.headers->>'run' = r.run_id::text limit v_left) o
+      limit v_left));
     get diagnostics v_count = row_count;
     v_left := v_left - v_count;
   end if;

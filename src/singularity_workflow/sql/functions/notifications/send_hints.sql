@@ -1,7 +1,7 @@
 -- singularity_workflow.send_hints: tell whoever listens that there is something to see.
 --
 -- Called by  Store.send_hints, after the commit that it is about; start_runs and
---            copy_run with p_notify, inside the caller's transaction
+--            copy_run with p_notify and record_change, inside the caller's transaction
 -- Locks      the instance-wide lock of NOTIFY, until commit: so never in a hot commit
 -- Errors     none
 --
@@ -10,7 +10,8 @@
 -- `singularity_workflow_events` it is "ended" and ids of runs, as many as fit.
 create or replace function singularity_workflow.send_hints(
   p_key   bigint,               -- null: no messages were written
-  p_ended uuid[] default '{}'
+  p_ended uuid[] default '{}',
+  p_events bigint[] default '{}'  -- positions of events that were written
 )
 returns void
 language plpgsql
@@ -28,8 +29,14 @@ begin
     select u.run_id, (u.place - 1) / 200 as part
     from unnest(p_ended) with ordinality u (run_id, place)) e
   group by e.part;
+
+  perform pg_notify('singularity_workflow_events', 'sent workflow_events ' || string_agg(e.pos::text, ' '))
+  from (
+    select u.pos, (u.place - 1) / 300 as part
+    from unnest(p_events) with ordinality u (pos, place)) e
+  group by e.part;
 end;
 $function$;
 
-comment on function singularity_workflow.send_hints(bigint, uuid[]) is
-  'Notify listeners of queued tasks and of runs that ended.';
+comment on function singularity_workflow.send_hints(bigint, uuid[], bigint[]) is
+  'Notify listeners of queued tasks, of runs that ended, and of events.';

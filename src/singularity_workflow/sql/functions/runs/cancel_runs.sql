@@ -45,6 +45,7 @@ begin
     perform singularity_workflow.cancel_tasks(v_run_id, 0::smallint, 32767::smallint, v_now);
   end loop;
   perform singularity_workflow.runs_ended(v_cancelled);
+  perform singularity_workflow.record_change('workflow_cancelled', v_cancelled, p_reason, v_now);
   return v_cancelled;
 end;
 $function$;

@@ -18,7 +18,7 @@ create or replace function singularity_workflow.copy_run(
   p_owner     uuid default null,     -- whose local run it is
   p_notify    boolean default false  -- tell workers, inside this transaction
 )
-returns json                         -- {run_id, workflow_id, announced, ended, timers}
+returns json                         -- {run_id, workflow_id, announced, ended, timers, events}
 language plpgsql
 volatile
 set search_path = ''
@@ -82,14 +82,14 @@ begin
     insert into singularity_workflow.runs (
       run_id, workflow_id, status, remaining_steps, order_key, priority, owner, serial,
       max_attempts, deadline_at, tags, metadata, input, created_at, started_at,
-      origin_run_id, origin_kind)
+      traceparent, origin_run_id, origin_kind, event_level)
     select p_new_id, v_source.workflow_id, 'started',
            (select count(*) from steps s where not s.is_kept),
            floor(extract(epoch from v_now) * 1000)::bigint - v_source.priority * 600000::bigint,
            v_source.priority, p_owner, v_source.serial, v_source.max_attempts,
            v_now + (v_source.deadline_at - v_source.created_at), v_source.tags, v_source.metadata,
-           v_source.input, v_now, v_now, p_run_id,
-           case when p_from_step is null then 'retry' else 'fork' end
+           v_source.input, v_now, v_now, v_source.traceparent, p_run_id,
+           case when p_from_step is null then 'retry' else 'fork' end, v_source.event_level
     returning deadline_at
   ),
   deadlines as (
@@ -178,7 +178,8 @@ begin
       message = format('the workflow of run %s is being deleted', p_run_id);
   end if;
 
-  v_opened := singularity_workflow.open_steps(p_new_id, v_plan.kept, v_plan.roots, v_now);
+  v_opened := singularity_workflow.open_steps(
+    p_new_id, v_plan.kept, v_plan.roots, v_now, v_source.event_level, '{}');
   v_announced := v_opened.p_announced;
   if cardinality(v_opened.p_ended_run) = 0 then
     v_announced := least(
@@ -187,7 +188,7 @@ begin
       singularity_workflow.release_windows(v_plan.partial, v_now));
   end if;
   if p_notify then
-    perform singularity_workflow.send_hints(v_announced);
+    perform singularity_workflow.send_hints(v_announced, '{}', v_opened.p_events);
   end if;
 
   return json_build_object(
@@ -195,7 +196,8 @@ begin
     'workflow_id', v_source.workflow_id,
     'announced', v_announced,
     'ended', singularity_workflow.ended_reply(v_opened.p_ended_run, v_opened.p_ended_run),
-    'timers', singularity_workflow.next_timer_in());
+    'timers', singularity_workflow.next_timer_in(),
+    'events', v_opened.p_events);
 end;
 $function$;
 

@@ -22,7 +22,9 @@ set enable_mergejoin = off
 set jit = off
 as $function$
 declare
+  v_now timestamptz := clock_timestamp();
   v_reply json;
+  v_paused uuid[];
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
@@ -35,7 +37,7 @@ begin
   ),
   paused as (
     update singularity_workflow.runs r
-    set status = 'paused', paused_at = clock_timestamp(), reason = p_reason
+    set status = 'paused', paused_at = v_now, reason = p_reason
     from found f where r.run_id = f.run_id and f.is_changed
   ),
   children as (
@@ -43,8 +45,10 @@ begin
     select 'children', f.run_id, singularity_workflow.now()
     from found f where f.is_changed and singularity_workflow.has_open_children(f.run_id)
   )
-  select coalesce(json_agg(json_build_array(f.run_id, f.status, f.is_changed)), '[]')
-  into v_reply from found f;
+  select coalesce(json_agg(json_build_array(f.run_id, f.status, f.is_changed)), '[]'),
+         array_agg(f.run_id) filter (where f.is_changed)
+  into v_reply, v_paused from found f;
+  perform singularity_workflow.record_change('workflow_paused', v_paused, p_reason, v_now);
   return v_reply;
 end;
 $function$;

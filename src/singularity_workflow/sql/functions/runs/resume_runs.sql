@@ -49,6 +49,8 @@ begin
   select 'children', r.run_id, null, singularity_workflow.now()
   from resumed r where singularity_workflow.has_open_children(r.run_id);
 
+  perform singularity_workflow.record_change('workflow_resumed', v_resumed, null, v_now);
+
   foreach v_run_id in array v_resumed loop
     v_announced := least(v_announced, singularity_workflow.unpark_tasks(v_run_id, 0::smallint, 0, v_now));
   end loop;

@@ -12,7 +12,8 @@ create or replace function singularity_workflow.start_compensation(
   p_run_id        uuid,
   p_now           timestamptz,
   out p_announced bigint,
-  out p_ended     uuid[]
+  out p_ended     uuid[],
+  out p_events    bigint[]
 )
 language plpgsql
 volatile
@@ -47,10 +48,10 @@ begin
   v_id := singularity_workflow.new_run_id();
   insert into singularity_workflow.runs (
     run_id, workflow_id, status, remaining_steps, order_key, priority, owner, serial, tags,
-    metadata, input, created_at, started_at, origin_run_id, origin_kind)
+    metadata, input, created_at, started_at, traceparent, origin_run_id, origin_kind, event_level)
   select v_id, w.workflow_id, 'started', w.step_count, v_origin.order_key, v_origin.priority,
          v_origin.owner, v_origin.serial, v_origin.tags, v_origin.metadata, v_origin.input,
-         p_now, p_now, p_run_id, 'compensation'
+         p_now, p_now, v_origin.traceparent, p_run_id, 'compensation', v_origin.event_level
   from singularity_workflow.workflows w where w.workflow_id = v_origin.undo_id;
   if not found then
     return;       -- it was deleted meanwhile
@@ -92,9 +93,11 @@ begin
   from planned p;
 
   perform singularity_workflow.count_down_runs(v_skipped, p_now);
-  v_opened := singularity_workflow.open_steps(v_id, v_skipped, v_roots, p_now);
+  v_opened := singularity_workflow.open_steps(
+    v_id, v_skipped, v_roots, p_now, v_origin.event_level, v_skipped);
   p_announced := v_opened.p_announced;
   p_ended := v_opened.p_ended_run;
+  p_events := v_opened.p_events;
 end;
 $function$;
 

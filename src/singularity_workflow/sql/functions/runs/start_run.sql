@@ -4,8 +4,8 @@
 -- Locks      as start_runs
 -- Errors     as start_runs
 --
--- p_options may hold id, priority, serial, max_attempts, timeout (seconds), tags and
--- key. The run is distributed: any worker that serves the queue takes it up, after the
+-- p_options may hold id, priority, serial, max_attempts, timeout (seconds), tags, key and
+-- traceparent (W3C trace context of the caller). The run is distributed: any worker that serves the queue takes it up, after the
 -- caller's transaction commits.
 create or replace function singularity_workflow.start_run(
   p_workflow text,

@@ -7,7 +7,7 @@
 --
 -- Each request is an object: id, workflow_id or workflow (by name: the latest version
 -- registered), input, and if wanted priority, serial, max_attempts, timeout (seconds),
--- tags, metadata, key; of a child run parent_run_id and the like, and its order_key. An id that exists already is that run: a repeated request changes nothing.
+-- tags, metadata, key, events (all, run or none), traceparent; of a child run parent_run_id and the like, and its order_key. An id that exists already is that run: a repeated request changes nothing.
 -- With p_owner the runs are local to that worker, and its first tasks are handed over
 -- in the same commit.
 create or replace function singularity_workflow.start_runs(
@@ -30,6 +30,10 @@ declare
   v_now timestamptz := clock_timestamp();
   v_has_keys boolean;
   v_bad text;
+  v_bad_events text;
+  v_level smallint;
+  v_told singularity_workflow.step_key[];
+  v_events bigint[];
   v_unknown text;
   v_size integer;
   v_new uuid[];
@@ -53,8 +57,9 @@ begin
   end if;
 
   with requests as (
-    select x.id, x.workflow, x.workflow_id as asked, x.key, w.workflow_id, w.has_root_maps
-    from json_to_recordset(p_requests) x (id uuid, workflow_id int, workflow text, key text)
+    select x.id, x.workflow, x.workflow_id as asked, x.key, x.events, w.workflow_id, w.has_root_maps
+    from json_to_recordset(p_requests) x (
+      id uuid, workflow_id int, workflow text, key text, events text)
     left join singularity_workflow.workflows w
       on w.workflow_id = coalesce(x.workflow_id, singularity_workflow.latest_version(x.workflow))
   )
@@ -62,8 +67,9 @@ begin
          (array_agg(coalesce(r.id::text, 'null'))
             filter (where r.id is null or substr(r.id::text, 15, 1) <> '7'))[1],
          min(coalesce(r.workflow, r.asked::text, 'null')) filter (where r.workflow_id is null),
-         bool_or(r.has_root_maps), count(*)
-  into v_has_keys, v_bad, v_unknown, v_has_root_maps, v_size
+         bool_or(r.has_root_maps), count(*),
+         min(r.events) filter (where r.events not in ('all', 'run', 'none'))
+  into v_has_keys, v_bad, v_unknown, v_has_root_maps, v_size, v_bad_events
   from requests r;
 
   if v_bad is not null then
@@ -74,6 +80,9 @@ begin
     raise exception using errcode = 'SW404',
       message = format('no workflow %L is registered', v_unknown),
       hint = 'Register it first: register_workflow, or engine.register(workflow).';
+  elsif v_bad_events is not null then
+    raise exception using errcode = 'SW403',
+      message = format('events must be all, run or none, got %L', v_bad_events);
   end if;
 
   if p_owner is null then
@@ -87,11 +96,13 @@ begin
     select x.id, w.workflow_id, w.step_count, x.input, coalesce(x.priority, (w.options->>'priority')::int, 0) as priority,
            coalesce(x.serial, false) as serial, x.max_attempts,
            v_now + coalesce(x.timeout, (w.options->>'deadline')::float8) * interval '1 second' as deadline_at,
-           coalesce(x.tags, '{}') as tags, x.key, x.metadata, x.order_key,
-           x.parent_run_id, x.parent_step_no, x.parent_task_index, x.parent_attempt
+           coalesce(x.tags, '{}') as tags, x.key, x.metadata, x.order_key, x.traceparent,
+           x.parent_run_id, x.parent_step_no, x.parent_task_index, x.parent_attempt,
+           case x.events when 'none' then 0 when 'run' then 1 else 2 end as event_level
     from json_to_recordset(p_requests) x (
       id uuid, workflow_id int, workflow text, input json, priority int, serial boolean,
       max_attempts int, timeout float8, tags text[], key text, metadata json, order_key bigint,
+      traceparent text, events text,
       parent_run_id uuid, parent_step_no smallint, parent_task_index int, parent_attempt int)
     join singularity_workflow.workflows w
       on w.workflow_id = coalesce(x.workflow_id, singularity_workflow.latest_version(x.workflow))
@@ -100,17 +111,18 @@ begin
     insert into singularity_workflow.runs (
       run_id, workflow_id, status, remaining_steps, order_key, priority, owner, serial,
       max_attempts, deadline_at, tags, idempotency_key, input, created_at, started_at, metadata,
-      parent_run_id, parent_step_no, parent_task_index, parent_attempt)
+      traceparent, parent_run_id, parent_step_no, parent_task_index, parent_attempt, event_level)
     select r.id, r.workflow_id, 'started',
            r.step_count,
            coalesce(r.order_key, floor(extract(epoch from v_now) * 1000)::bigint - r.priority * 600000::bigint),
            r.priority,
            p_owner, r.serial, r.max_attempts, r.deadline_at, r.tags, r.key, r.input, v_now, v_now, r.metadata,
-           r.parent_run_id, r.parent_step_no, r.parent_task_index, r.parent_attempt
+           r.traceparent, r.parent_run_id, r.parent_step_no, r.parent_task_index, r.parent_attempt,
+           r.event_level
     from requests r
     order by r.id
     on conflict (run_id) do nothing
-    returning run_id, deadline_at, tags
+    returning run_id, deadline_at, tags, event_level
   ),
   deadlines as (
     insert into singularity_workflow.timers (kind, run_id, due_at)
@@ -118,8 +130,8 @@ begin
     from new_runs n where n.deadline_at is not null
   )
   select coalesce(array_agg(n.run_id), '{}'), coalesce(bool_or(n.deadline_at is not null), false),
-         coalesce(bool_or(n.tags <> '{}'), false)
-  into v_new, v_has_deadlines, v_has_tags
+         coalesce(bool_or(n.tags <> '{}'), false), max(n.event_level)
+  into v_new, v_has_deadlines, v_has_tags, v_level
   from new_runs n;
 
   if cardinality(v_new) < v_size and exists (
@@ -185,6 +197,7 @@ begin
     v_advanced := singularity_workflow.advance_steps(
       coalesce(v_empty, '{}'), v_now, coalesce(v_conditional, '{}'));
     v_ready := v_ready || v_advanced.p_started;
+    v_told := v_empty || v_advanced.p_completed;
     v_ended := singularity_workflow.count_down_runs(v_empty || v_advanced.p_completed, v_now);
     v_has_news := singularity_workflow.have_parents(v_ended) or v_advanced.p_failed_runs is not null;
     if v_advanced.p_failed_runs is not null then
@@ -206,8 +219,12 @@ begin
     v_announced := least(v_announced, v_turns.p_announced);
   end if;
 
+  if v_level > 0 then
+    v_events := singularity_workflow.record_events(
+      v_now, v_level, v_new, p_ended => v_told, p_started => v_ready, p_taken => v_handed, p_ended_runs => v_ended);
+  end if;
   if p_notify then
-    perform singularity_workflow.send_hints(v_announced);
+    perform singularity_workflow.send_hints(v_announced, '{}', v_events);
   end if;
 
   return json_build_object(
@@ -220,7 +237,8 @@ begin
     'ended', case when cardinality(v_ended) > 0
                then singularity_workflow.ended_reply(v_ended, v_ended) end,
     'timers', case when v_tasks.p_has_timer or v_has_deadlines or v_has_news
-                then singularity_workflow.next_timer_in() end);
+                then singularity_workflow.next_timer_in() end,
+    'events', v_events);
 end;
 $function$;
 

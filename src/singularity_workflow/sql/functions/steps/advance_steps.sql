@@ -129,8 +129,6 @@ begin
     -- what else began in a run that failed has no tasks yet, and gets none
     p_started := array(
       select s from unnest(p_started) s where s.run_id <> all (p_failed_runs));
-    p_completed := array(
-      select c from unnest(p_completed) c where c.run_id <> all (p_failed_runs));
     for v_run_id in select r.run_id from unnest(p_failed_runs) r (run_id) order by 1 loop
       perform singularity_workflow.cancel_tasks(v_run_id, 0::smallint, 32767::smallint, p_now);
     end loop;

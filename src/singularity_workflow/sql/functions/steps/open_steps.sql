@@ -8,8 +8,11 @@ create or replace function singularity_workflow.open_steps(
   p_ended         singularity_workflow.step_key[],   -- that count down their dependents
   p_roots         singularity_workflow.step_key[],   -- that wait for nothing
   p_now           timestamptz,
+  p_level         smallint,
+  p_told          singularity_workflow.step_key[],   -- ended in this call
   out p_announced bigint,
-  out p_ended_run uuid[]                             -- the run, if that was all
+  out p_ended_run uuid[],                            -- the run, if that was all
+  out p_events    bigint[]                           -- positions of the events
 )
 language plpgsql
 volatile
@@ -27,9 +30,15 @@ begin
   p_announced := least(v_tasks.p_announced, v_turns.p_announced);
   p_ended_run := coalesce(v_advanced.p_failed_runs, '{}')
     || coalesce(singularity_workflow.count_down_runs(v_advanced.p_completed, p_now), '{}');
+  if p_level > 0 then
+    p_events := singularity_workflow.record_events(
+      p_now, p_level, array[p_run_id], p_ended => p_told || v_advanced.p_completed,
+      p_started => v_advanced.p_started, p_ended_runs => p_ended_run);
+  end if;
 end;
 $function$;
 
 comment on function singularity_workflow.open_steps(
-  uuid, singularity_workflow.step_key[], singularity_workflow.step_key[], timestamptz) is
+  uuid, singularity_workflow.step_key[], singularity_workflow.step_key[], timestamptz, smallint,
+  singularity_workflow.step_key[]) is
   'Start the steps of a new run that wait for nothing more.';

@@ -6,14 +6,15 @@
 --            isolates them by halving
 --
 -- The worker of a workflow step only says which run it wants: `called`, with an output
--- of {run, workflow or workflow_id, input, timeout}. The task then waits, for nobody's slot, and
+-- of {run, workflow or workflow_id, input, timeout, traceparent}. The task then waits, for nobody's slot, and
 -- the end of the child goes on with it (fire_timers). Parent and child change in one
 -- commit here, which is safe: nobody else can hold a run that does not exist yet.
 create or replace function singularity_workflow.call_children(
   p_missed singularity_workflow.task_outcome[],
-  p_now    timestamptz
+  p_now    timestamptz,
+  out p_announced bigint,       -- the smallest key announced
+  out p_events    bigint[]      -- positions of the events
 )
-returns bigint                -- the smallest key announced
 language plpgsql
 volatile
 set search_path = ''
@@ -26,9 +27,9 @@ as $function$
 declare
   v_group record;
   v_reply json;
-  v_announced bigint;
   v_taken text;
 begin
+  p_events := '{}';
   update singularity_workflow.tasks t set status = 'waiting', wait_reason = 'child'
   from (select m.* from unnest(p_missed) m where m.outcome = 'called'
         order by m.run_id, m.step_no, m.task_index) m
@@ -46,8 +47,10 @@ begin
              'workflow', m.output->'workflow', 'input', m.output->'input',
              'timeout', m.output->'timeout',
              'priority', r.priority, 'order_key', r.order_key,
+             'traceparent', coalesce(m.output->>'traceparent', r.traceparent),
              'parent_run_id', m.run_id, 'parent_step_no', m.step_no,
-             'parent_task_index', m.task_index, 'parent_attempt', m.attempt)) as requests
+             'parent_task_index', m.task_index, 'parent_attempt', m.attempt,
+             'events', (array['none', 'run', 'all'])[r.event_level + 1])) as requests
     from unnest(p_missed) m
     join singularity_workflow.runs r on r.run_id = m.run_id
     where m.outcome = 'called'
@@ -55,7 +58,9 @@ begin
   loop
     v_reply := singularity_workflow.start_runs(
       v_group.requests, v_group.owner, p_notify => v_group.is_local and v_group.owner is null);
-    v_announced := least(v_announced, (v_reply->>'announced')::bigint);
+    p_announced := least(p_announced, (v_reply->>'announced')::bigint);
+    p_events := p_events || array(
+      select e.value::bigint from json_array_elements_text(coalesce((v_reply->>'events')::json, '[]')) e);
 
     -- the end of a run that is not this task's child would never wake the task
     select n.value->>1 into v_taken
@@ -72,7 +77,6 @@ begin
   from singularity_workflow.runs r
   where r.status = 'paused'
     and r.run_id in (select m.run_id from unnest(p_missed) m where m.outcome = 'called');
-  return v_announced;
 end;
 $function$;
 

@@ -11,7 +11,7 @@ create or replace function singularity_workflow.claim_tasks(
   p_known_maps singularity_workflow.step_key[] default '{}',
   p_lost       boolean default true    -- may bring one task that was lost before
 )
-returns json                  -- {work, last, head, timers}
+returns json                  -- {work, last, head, timers, events}
 language plpgsql
 volatile
 set search_path = ''
@@ -23,6 +23,7 @@ set jit = off
 as $function$
 declare
   v_taken record;
+  v_events bigint[];
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
@@ -31,11 +32,16 @@ begin
     p_n := 0;
   end if;
   v_taken := singularity_workflow.take_tasks(p_worker_id, p_queues, p_low, p_n, clock_timestamp(), p_lost);
+  if v_taken.p_has_events and cardinality(v_taken.p_taken) > 0 then
+    v_events := singularity_workflow.record_events(
+      clock_timestamp(), 2::smallint, p_taken => v_taken.p_taken);
+  end if;
   return json_build_object(
     'work', singularity_workflow.task_reply(v_taken.p_taken, '{}', p_known_maps),
     'last', v_taken.p_last,
     'head', v_taken.p_head,
-    'timers', singularity_workflow.next_timer_in());
+    'timers', singularity_workflow.next_timer_in(),
+    'events', v_events);
 end;
 $function$;
 

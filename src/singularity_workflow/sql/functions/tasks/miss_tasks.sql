@@ -18,7 +18,9 @@ create or replace function singularity_workflow.miss_tasks(
   out p_skipped     singularity_workflow.step_key[],   -- steps that ended, the run goes on
   out p_failed_runs uuid[],
   out p_windows     singularity_workflow.step_key[],   -- maps that have room for more tasks
-  out p_announced   bigint                             -- of child runs that were started
+  out p_announced   bigint,                            -- of child runs that were started
+  out p_events      bigint[],                          -- the same
+  out p_retried     json                 -- [[run, step, task, attempt, seconds until then], …]
 )
 language plpgsql
 volatile
@@ -34,14 +36,18 @@ declare
   v_skips singularity_workflow.task_outcome[];
   v_failing singularity_workflow.task_outcome[];
   v_skipped record;
+  v_called record;
   v_open record;
 begin
+  p_events := '{}';
   if exists (select from unnest(p_missed) m where m.outcome = 'unserved') then
     perform singularity_workflow.wait_unserved(p_missed, p_now);
     p_missed := array(select m from unnest(p_missed) m where m.outcome <> 'unserved');
   end if;
   if exists (select from unnest(p_missed) m where m.outcome = 'called') then
-    p_announced := singularity_workflow.call_children(p_missed, p_now);
+    v_called := singularity_workflow.call_children(p_missed, p_now);
+    p_announced := v_called.p_announced;
+    p_events := v_called.p_events;
     p_missed := array(select m from unnest(p_missed) m where m.outcome <> 'called');
   end if;
 
@@ -102,8 +108,11 @@ begin
   select array_agg(j.outcome) filter (
            where not j.is_retried and not j.is_skipped and not j.is_tolerated),
          array_agg(j.outcome) filter (
-           where not j.is_retried and (j.is_skipped or j.is_tolerated))
-  into v_final, v_skips
+           where not j.is_retried and (j.is_skipped or j.is_tolerated)),
+         json_agg(json_build_array(
+             j.run_id, j.step_no, j.task_index, j.attempt, extract(epoch from j.delay)))
+           filter (where j.is_retried)
+  into v_final, v_skips, p_retried
   from judged j;
 
   p_skipped := '{}';

@@ -6,7 +6,7 @@
 -- Errors     SW410; data errors of an output, which the caller isolates by halving
 --
 -- Each item is an object: run, step, task, attempt, outcome (completed, failed,
--- skipped, unserved, unmet, called) and output, error, final, after. What the item says holds only if the task
+-- skipped, unserved, unmet, called) and output, error, final, after, events (emit_events). What the item says holds only if the task
 -- is started with that very attempt: a late or repeated report comes back as refused
 -- and changes nothing. A run that another transaction holds comes back as deferred.
 --
@@ -27,7 +27,7 @@ create or replace function singularity_workflow.report_tasks(
   p_wait       boolean default false,
   p_lost       boolean default true      -- claim: may bring one task that was lost before
 )
-returns json    -- {work, ended, refused, deferred, announced, last, head, timers}
+returns json  -- {work, ended, refused, deferred, retried, announced, last, head, timers, events}
 language plpgsql
 volatile
 set search_path = ''
@@ -44,6 +44,7 @@ declare
   v_missed singularity_workflow.task_outcome[];
   v_refused json;
   v_deferred json;
+  v_retried json;
   v_serial uuid[];
   v_ended singularity_workflow.step_key[];
   v_leads_on boolean := false;
@@ -60,6 +61,11 @@ declare
   v_head bigint;
   v_last bigint;
   v_windows singularity_workflow.step_key[];
+  v_level smallint;
+  v_dropped singularity_workflow.step_key[];   -- ended, in runs that failed
+  v_started singularity_workflow.ready_step[];
+  v_emitted json;
+  v_events bigint[] := '{}';
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform singularity_workflow.refuse_isolation();
@@ -82,21 +88,25 @@ begin
            filter (where not i.is_held and (i.is_locked or i.workflow_id is null)),
          json_agg(json_build_array(i.run, i.step, i.task, i.attempt))
            filter (where not i.is_locked and i.workflow_id is not null),
-         array_agg(i.run) filter (where i.is_held and i.serial)
-  into v_done, v_missed, v_refused, v_deferred, v_serial
+         array_agg(i.run) filter (where i.is_held and i.serial),
+         max(i.event_level) filter (where i.is_held),
+         json_agg(json_build_object('run', i.run, 'step', i.step, 'task', i.task, 'attempt', i.attempt,
+                                    'events', i.events))
+           filter (where i.is_held and i.events is not null)
+  into v_done, v_missed, v_refused, v_deferred, v_serial, v_level, v_emitted
   from (
     select distinct on (x.run, x.step, x.task, x.attempt)
-           x.run, x.step, x.task, x.attempt, x.output, x.error, x.final, x.after,
+           x.run, x.step, x.task, x.attempt, x.output, x.error, x.final, x.after, x.events,
            case when w.feeds_map and x.outcome = 'completed' and w.kind = 'single'
                      and not singularity_workflow.fits_maps(r.workflow_id, x.step, x.output)
                 then 'violation' else x.outcome end as outcome,
-           r.workflow_id, r.serial, w.kind, w.leads_on,
+           r.workflow_id, r.serial, r.event_level, w.kind, w.leads_on,
            l.is_locked, l.is_locked and r.is_open and t.is_started as is_held
     from json_to_recordset(p_batch) x (
       run uuid, step smallint, task int, attempt int, outcome text, output json, error json,
-      final boolean, after float8)
+      final boolean, after float8, events json)
     left join lateral (
-      select r.workflow_id, r.serial, r.status in ('started', 'paused') as is_open
+      select r.workflow_id, r.serial, r.event_level, r.status in ('started', 'paused') as is_open
       from singularity_workflow.runs r where r.run_id = x.run offset 0) r on true
     left join lateral (
       select w.kind, w.feeds_map, w.dependent_count > 0 as leads_on
@@ -127,18 +137,23 @@ begin
     v_leads_on := v_leads_on or cardinality(v_missing.p_skipped) > 0;
     if cardinality(v_missing.p_failed_runs) > 0 then
       -- what else ended in a run that failed leads nowhere
+      v_dropped := array(
+        select e from unnest(v_ended) e where e.run_id = any (v_missing.p_failed_runs));
       v_ended := array(
         select e from unnest(v_ended) e where e.run_id <> all (v_missing.p_failed_runs));
     end if;
     v_ended_runs := v_missing.p_failed_runs;
     v_windows := v_windows || v_missing.p_windows;
     v_announced := v_missing.p_announced;
+    v_events := v_missing.p_events;
+    v_retried := v_missing.p_retried;
     v_has_timer := true;
   end if;
 
   if v_leads_on then
     v_advanced := singularity_workflow.advance_steps(v_ended, v_now, '{}');
     v_ended := v_ended || v_advanced.p_completed;
+    v_started := v_advanced.p_started;
     if v_advanced.p_failed_runs is not null then
       v_ended_runs := v_ended_runs || v_advanced.p_failed_runs;
       v_has_timer := true;
@@ -176,6 +191,16 @@ begin
     v_handed := v_handed || v_claimed.p_taken;
     v_head := v_claimed.p_head;
     v_last := v_claimed.p_last;
+    if v_claimed.p_has_events then
+      v_level := 2;
+    end if;
+  end if;
+
+  if v_level > 0 then
+    v_events := v_events || singularity_workflow.record_events(
+      v_now, v_level, p_emitted => v_emitted, p_done => v_done, p_missed => v_missed,
+      p_ended => v_ended || v_dropped, p_started => v_started, p_taken => v_handed,
+      p_ended_runs => v_ended_runs);
   end if;
 
   return json_build_object(
@@ -185,10 +210,12 @@ begin
                then singularity_workflow.ended_reply(v_ended_runs, p_wanted) end,
     'refused', v_refused,
     'deferred', v_deferred,
+    'retried', v_retried,
     'announced', v_announced,
     'last', v_last,
     'head', v_head,
-    'timers', case when v_has_timer then singularity_workflow.next_timer_in() end);
+    'timers', case when v_has_timer then singularity_workflow.next_timer_in() end,
+    'events', case when v_level > 0 then v_events end);
 end;
 $function$;
 

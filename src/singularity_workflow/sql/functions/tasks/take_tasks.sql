@@ -18,7 +18,8 @@ create or replace function singularity_workflow.take_tasks(
   p_lost      boolean,
   out p_taken singularity_workflow.task_key[],
   out p_last  bigint,               -- the largest key taken
-  out p_head  bigint                -- not null: there may be more, from this key on
+  out p_head  bigint,               -- not null: there may be more, from this key on
+  out p_has_events boolean          -- of some run, what is taken is told
 )
 language plpgsql
 volatile
@@ -70,11 +71,13 @@ begin
            filter (where r.status is null or r.status = 'started'),
          array_agg(t.message) filter (where r.status <> 'started'),
          array_agg(t.msg_id) filter (where r.status <> 'started'),
-         max(t.k) filter (where t.is_in_order), count(*) filter (where t.is_in_order)
-  into v_tasks, v_messages, v_elsewhere, v_elsewhere_ids, p_last, v_size
+         max(t.k) filter (where t.is_in_order), count(*) filter (where t.is_in_order),
+         bool_or(r.event_level = 2 or r.event_level is null)
+  into v_tasks, v_messages, v_elsewhere, v_elsewhere_ids, p_last, v_size, p_has_events
   from taken t
   left join lateral (
-    select r.status from singularity_workflow.runs r where r.run_id = t.run_id offset 0) r on true;
+    select r.status, r.event_level from singularity_workflow.runs r
+    where r.run_id = t.run_id offset 0) r on true;
 
   if v_size = v_n then
     p_head := p_last;

@@ -13,7 +13,8 @@ create or replace function singularity_workflow.fire_batch(
   p_now           timestamptz,
   out p_ended     json,                   -- as ended_reply
   out p_announced bigint,
-  out p_overdue   json                    -- [[run, step, task, attempt], …]
+  out p_overdue   json,                   -- [[run, step, task, attempt], …]
+  out p_events    bigint[]                -- positions of the events
 )
 language plpgsql
 volatile
@@ -58,6 +59,8 @@ begin
   p_overdue := singularity_workflow.take_overdue(p_due, v_locked, p_worker_id, p_now);
   v_settled := singularity_workflow.settle_children(p_due, v_locked);
   p_announced := least(p_announced, (v_settled->>'announced')::bigint);
+  p_events := array(
+    select e.value::bigint from json_array_elements_text(coalesce((v_settled->>'events')::json, '[]')) e);
 
   -- in key order of the tasks: a deadline cancels the first, a sweep those behind them
   for v_timer in
@@ -120,6 +123,7 @@ begin
     v_part := singularity_workflow.start_compensation(v_timer.run_id, p_now);
     p_announced := least(p_announced, v_part.p_announced);
     v_ended := v_ended || v_part.p_ended;
+    p_events := p_events || v_part.p_events;
   end loop;
 
   delete from singularity_workflow.timers t

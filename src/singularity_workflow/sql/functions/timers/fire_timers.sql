@@ -33,6 +33,7 @@ declare
   v_ended json[] := '{}';
   v_overdue json[] := '{}';
   v_announced bigint;
+  v_events bigint[] := '{}';
   v_state text;
   v_message text;
 begin
@@ -64,6 +65,7 @@ begin
       v_ended := v_ended || v_fired.p_ended;
       v_overdue := v_overdue || v_fired.p_overdue;
       v_announced := least(v_announced, v_fired.p_announced);
+      v_events := v_events || v_fired.p_events;
       v_from := v_from + v_size;
       v_size := 4 * v_size;
     exception when others then
@@ -89,6 +91,7 @@ begin
     'announced', v_announced,
     'overdue', (select json_agg(o.value) from unnest(v_overdue) p (part)
                 cross join lateral json_array_elements(p.part) o),
+    'events', v_events,
     'next', singularity_workflow.next_timer_in());
 end;
 $function$;

@@ -17,7 +17,7 @@ create or replace function singularity_workflow.reap_workers(
   p_limit     integer default 500
 )
 returns json  -- {lost: [worker ids], queued, given_up: [[run, step, task, attempt, worker, losses], …],
-              --  announced, has_more, next: seconds until the next lease runs out}
+              --  announced, events, has_more, next: seconds until the next lease runs out}
 language plpgsql
 volatile
 set search_path = ''
@@ -36,6 +36,7 @@ declare
   v_again singularity_workflow.task_key[];
   v_given_up json;
   v_announced bigint;
+  v_events bigint;
   v_size integer := 0;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -123,6 +124,8 @@ begin
     into v_given_up, v_again
     from taken k;
 
+    v_events := singularity_workflow.lost_events(v_again, v_now);
+
     -- whoever stopped in good order lost nothing: what it left behind counts no loss
     v_announced := least(
       singularity_workflow.queue_tasks(array(
@@ -149,6 +152,7 @@ begin
     'queued', cardinality(v_again),
     'given_up', v_given_up,
     'announced', v_announced,
+    'events', case when v_events is not null then json_build_array(v_events) end,
     'has_more', v_size > 0,
     'next', (
       select extract(epoch from min(greatest(

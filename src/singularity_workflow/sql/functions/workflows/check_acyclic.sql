@@ -3,9 +3,6 @@
 -- Called by  check_definition, after the names were checked
 -- Locks      none
 -- Errors     SW400 with the steps that wait for each other
---
--- Kahn's algorithm on arrays: linear in steps and edges, and no recursion, so
--- that a chain of ten thousand steps is as welcome as a fan of them.
 create or replace function singularity_workflow.check_acyclic(p_definition jsonb)
 returns void
 language plpgsql
@@ -13,64 +10,14 @@ immutable
 set search_path = ''
 as $function$
 declare
-  v_names text[];
-  v_waits integer[];          -- per step: dependencies that have not been visited
-  v_first integer[];          -- per step: where its dependents start in v_dependents
-  v_dependents integer[];
-  v_queue integer[];
-  v_done integer := 0;
-  v_child integer;
+  v_order integer[] := singularity_workflow.step_order(p_definition);
 begin
-  select array_agg(s.value->>'name' order by s.ordinality) into v_names
-  from jsonb_array_elements(p_definition->'steps') with ordinality s;
-
-  with named as (
-    select n.name, n.no::int as no from unnest(v_names) with ordinality n (name, no)
-  ),
-  edges as materialized (
-    select distinct d.no as parent_no, s.ordinality::int as child_no
-    from jsonb_array_elements(p_definition->'steps') with ordinality s
-    cross join jsonb_array_elements_text(
-      case jsonb_typeof(s.value->'depends_on') when 'array' then s.value->'depends_on' else '[]' end) e
-    join named d on d.name = e.value
-  ),
-  fan as (
-    select n.no, coalesce(f.size, 0) as size
-    from named n
-    left join (select e.parent_no, count(*)::int as size from edges e group by 1) f
-      on f.parent_no = n.no
-  )
-  select (select array_agg(coalesce(w.waits, 0) order by n.no)
-          from named n
-          left join (select e.child_no, count(*)::int as waits from edges e group by 1) w
-            on w.child_no = n.no),
-         (select array_agg(o.first order by o.no)
-          from (select f.no, 1 + coalesce(sum(f.size) over
-                  (order by f.no rows between unbounded preceding and 1 preceding), 0)::int as first
-                from fan f) o),
-         coalesce((select array_agg(e.child_no order by e.parent_no, e.child_no) from edges e), '{}')
-  into v_waits, v_first, v_dependents;
-  v_first := v_first || (cardinality(v_dependents) + 1);
-
-  select coalesce(array_agg(w.no::int), '{}') into v_queue
-  from unnest(v_waits) with ordinality w (waits, no) where w.waits = 0;
-
-  while v_done < cardinality(v_queue) loop
-    v_done := v_done + 1;
-    for i in v_first[v_queue[v_done]] .. v_first[v_queue[v_done] + 1] - 1 loop
-      v_child := v_dependents[i];
-      v_waits[v_child] := v_waits[v_child] - 1;
-      if v_waits[v_child] = 0 then
-        v_queue := v_queue || v_child;
-      end if;
-    end loop;
-  end loop;
-
-  if v_done < cardinality(v_names) then
+  if cardinality(v_order) < jsonb_array_length(p_definition->'steps') then
     raise exception using errcode = 'SW400',
       message = format('these steps wait for each other in a circle: %s', (
-        select string_agg(v_names[w.no], ', ' order by w.no)
-        from unnest(v_waits) with ordinality w (waits, no) where w.waits > 0)),
+        select string_agg(s.value->>'name', ', ' order by s.ordinality)
+        from jsonb_array_elements(p_definition->'steps') with ordinality s
+        where s.ordinality::int not in (select unnest(v_order)))),
       detail = '/steps';
   end if;
 end;

@@ -19,7 +19,7 @@ begin
   insert into singularity_workflow.workflow_steps as w (
     workflow_id, step_no, name, kind, over_step_no, initial_tasks, dependency_count,
     dependent_count, feeds_map, queue, priority, start_delay, queue_timeout, on_failure,
-    condition, on_unmet, child_workflow, max_concurrency, on_error, options)
+    condition, on_unmet, child_workflow, max_concurrency, on_error, options, rank)
   with steps as materialized (
     select (s.ordinality - 1)::smallint as no, s.value->>'name' as name,
            coalesce(s.value->>'kind', 'single') as kind, s.value->>'over' as over,
@@ -44,6 +44,10 @@ begin
     select s.no, coalesce(o.no, case when p.size = 1 then p.first end) as over_no
     from steps s left join steps o on o.name = s.over left join parents p on p.no = s.no
     where s.kind = 'map'
+  ),
+  ranks as (
+    select (o.place - 1)::smallint as no, o.rank::smallint as rank
+    from unnest(singularity_workflow.step_order(p_definition)) with ordinality o (place, rank)
   )
   -- an undo step maps over what its run keeps for it, which is found under its own number
   select p_workflow_id, s.no, s.name, case s.kind when 'undo' then 'map' else s.kind end,
@@ -61,8 +65,9 @@ begin
          coalesce(s.options->>'on_unmet', p_definition->'options'->>'on_unmet', 'skip'),
          s.child_workflow, (s.options->>'max_concurrency')::int,
          coalesce(s.options->>'on_error', 'fail'),
-         s.options
+         s.options, o.rank
   from steps s
+  left join ranks o on o.no = s.no
   left join mapped m on m.no = s.no
   left join parents p on p.no = s.no
   left join children c on c.no = s.no
@@ -72,9 +77,9 @@ begin
   on conflict (workflow_id, step_no) do update
   set queue = excluded.queue, priority = excluded.priority,
       start_delay = excluded.start_delay, queue_timeout = excluded.queue_timeout,
-      max_concurrency = excluded.max_concurrency, options = excluded.options
+      max_concurrency = excluded.max_concurrency, options = excluded.options, rank = excluded.rank
   where w.options is distinct from excluded.options or w.queue <> excluded.queue
-     or w.queue_timeout is distinct from excluded.queue_timeout;
+     or w.queue_timeout is distinct from excluded.queue_timeout or w.rank is null;
 
   insert into singularity_workflow.workflow_step_dependencies
     (workflow_id, depends_on_no, step_no)

@@ -1,0 +1,1 @@
+select singularity_workflow.emit_events(%(batch)s::json);

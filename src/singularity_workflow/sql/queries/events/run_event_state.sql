@@ -1,0 +1,1 @@
+select singularity_workflow.run_event_state(%(run_id)s::uuid);

@@ -1,0 +1,1 @@
+select singularity_workflow.configure_queue(%(queue)s::text, %(retention)s::interval);

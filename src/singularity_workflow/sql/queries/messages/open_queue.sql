@@ -1,0 +1,1 @@
+select singularity_workflow.open_queue(%(queue)s::text);

@@ -1,0 +1,1 @@
+select singularity_workflow.prune_messages(%(limit)s::integer);

@@ -1,0 +1,1 @@
+select singularity_workflow.read_message(%(queue)s::text, %(id)s::bigint);

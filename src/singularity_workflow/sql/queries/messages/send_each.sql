@@ -1,0 +1,1 @@
+select singularity_workflow.send_each(%(items)s::jsonb);

@@ -1,0 +1,119 @@
+"""singularity_workflow.emit_events: store what running tasks have to tell."""
+
+from __future__ import annotations
+
+from fixtures.definitions import single
+from fixtures.workbench import completed
+
+NEWS = [{"type": "invoice_sent", "at": "2030-01-01T12:00:00Z", "data": {"no": 7}}]
+
+
+def test_a_running_task_is_heard(db):
+    """
+    What it tells has its own time, and says which task it is of.
+    """
+    run = db.start(db.make_workflow(single("a")))
+    task = db.claim_one()
+
+    reply = db.call("emit_events", [task.ref | {"events": NEWS}])
+
+    event = run.events()[-1]
+    assert reply["refused"] is None
+    assert reply["events"] > 0
+    assert (event["type"], event["data"]) == ("invoice_sent", {"no": 7})
+    assert event["at"] == "2030-01-01T12:00:00Z"
+    assert (event["task_id"], event["attempt"]) == (f"{run.id}/a/0", 1)
+
+
+def test_progress_has_its_figures_at_hand(db):
+    """
+    They stand beside the task, as the fields of the engine's other events do.
+    """
+    run = db.start(db.make_workflow(single("a")))
+    task = db.claim_one()
+    progress = {"type": "task_progress", "data": {"done": 1, "total": 3, "note": "x"}}
+
+    db.call("emit_events", [task.ref | {"events": [progress]}])
+
+    event = run.events()[-1]
+    assert (event["done"], event["total"], event["note"]) == (1, 3, "x")
+
+
+def test_an_attempt_that_is_not_in_charge_is_refused(db):
+    """
+    It has been given to somebody else meanwhile.
+    """
+    run = db.start(db.make_workflow(single("a", retry={"max_attempts": 2, "delay": 0})))
+    old = db.claim_one()
+    db.fail(old)
+    db.fire()
+    new = db.claim_one()
+    before = len(run.events())
+
+    reply = db.call(
+        "emit_events", [old.ref | {"events": NEWS}, new.ref | {"events": NEWS}]
+    )
+
+    assert reply["refused"] == [[str(run.id), 0, 0, 1]]
+    (event,) = run.events()[before:]
+    assert event["attempt"] == 2
+
+
+def test_a_task_that_has_ended_is_refused(db):
+    """
+    Its end is the last that is heard of it.
+    """
+    run = db.start(db.make_workflow(single("a"), single("b")))
+    task, _ = db.claim()
+    db.complete(task)
+
+    reply = db.call("emit_events", [task.ref | {"events": NEWS}])
+
+    assert len(reply["refused"]) == 1
+    assert reply["events"] is None
+    assert run.events()[-1]["type"] == "step_completed"
+
+
+def test_a_run_without_such_events_stores_none(db):
+    """
+    The attempt is in charge all the same.
+    """
+    run = db.start(db.make_workflow(single("a")), events="run")
+    task = db.claim_one()
+
+    reply = db.call("emit_events", [task.ref | {"events": NEWS}])
+
+    assert (reply["refused"], reply["events"]) == (None, None)
+    assert [event["type"] for event in run.events()] == ["workflow_started"]
+
+
+def test_an_outcome_brings_what_was_told_before_it(db):
+    """
+    In the same commit, and in front of the end of the task.
+    """
+    run = db.start(db.make_workflow(single("a")))
+    task = db.claim_one()
+
+    db.report(completed(task, 1) | {"events": NEWS})
+
+    assert [event["type"] for event in run.events()][-4:] == [
+        "invoice_sent",
+        "task_completed",
+        "step_completed",
+        "workflow_completed",
+    ]
+
+
+def test_a_repeated_outcome_tells_nothing_again(db):
+    """
+    It is refused with all that it brings.
+    """
+    run = db.start(db.make_workflow(single("a"), single("b")))
+    task, _ = db.claim()
+    outcome = completed(task, 1) | {"events": NEWS}
+    db.report(outcome)
+    before = run.events()
+
+    db.report(outcome)
+
+    assert run.events() == before
