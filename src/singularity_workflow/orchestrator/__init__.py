@@ -85,6 +85,9 @@ if TYPE_CHECKING:
     from singularity_workflow.orchestrator.settings import (
         GoalOptions,
     )
+    from singularity_workflow.orchestrator.signals import (
+        NeedsReplan,
+    )
     from singularity_workflow.orchestrator.sync import (
         SyncGoalHandle,
         SyncOrchestrator,
@@ -114,6 +117,7 @@ _MODULES = {
     "HTNDecomposer": "htn",
     "HybridDecomposer": "rules",
     "Limits": "limits",
+    "NeedsReplan": "signals",
     "Orchestrator": "orchestrator",
     "Plan": "plan",
     "PydanticAIDecomposer": "pydantic_ai",
@@ -157,6 +161,7 @@ __all__ = [
     "HTNDecomposer",
     "HybridDecomposer",
     "Limits",
+    "NeedsReplan",
     "Orchestrator",
     "Plan",
     "PydanticAIDecomposer",

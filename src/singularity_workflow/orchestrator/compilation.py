@@ -9,8 +9,8 @@ the plan and a catalog with its functions can run it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from singularity_workflow.errors import DecompositionFailed
@@ -18,6 +18,7 @@ from singularity_workflow.model.definition import Definition, StepDefinition, St
 from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
 from singularity_workflow.model.names import MAX_NAME_LENGTH
 from singularity_workflow.model.options import StepOptions, WorkflowOptions
+from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.catalog import Catalog
@@ -27,6 +28,7 @@ from singularity_workflow.orchestrator.limits import MAX_DEPTH, MAX_TASKS, Limit
 from singularity_workflow.orchestrator.plan import (
     OUTPUTS,
     Group,
+    Kept,
     Output,
     Plan,
     PlannedTask,
@@ -34,21 +36,46 @@ from singularity_workflow.orchestrator.plan import (
     flatten,
 )
 from singularity_workflow.orchestrator.task_functions import (
+    ATTEMPT,
+    GoalCalls,
+    attempt_function,
     child_input,
     elements_of,
     function_of,
     gather,
+    goal_function,
     sees_run_input,
 )
 from singularity_workflow.orchestrator.tree import GoalTree
 from singularity_workflow.orchestrator.validation import validate
 
-__all__ = ["plan_name", "raise_decomposition", "to_workflow", "tree_issues"]
+__all__ = ["Goals", "plan_name", "raise_decomposition", "to_workflow", "tree_issues"]
 
 DEFAULT_NAME: Final = "goal"
 _DIGITS: Final = 16
 _WIDEST: Final = Limits(max_depth=MAX_DEPTH, max_tasks=MAX_TASKS, max_fan_out=MAX_TASKS)
 """What is made a workflow was held to its own limits before."""
+_MANY_ATTEMPTS: Final = RetryPolicy(max_attempts=1_000, delay=0, jitter=False)
+"""Of steps that decide by themselves whether there is another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goals:
+    """
+    How the tasks of a plan are goals with runs of their own.
+
+    Args:
+        calls: What starts them.
+        workflow: Name of their workflow.
+        kept: The tasks that an earlier plan has completed.
+        finishes: Whether what does not depend on a task with `on_failure` of `replan`
+            goes on when that fails.
+    """
+
+    calls: GoalCalls
+    workflow: str
+    kept: Collection[str] = ()
+    finishes: bool = False
 
 
 def to_workflow(
@@ -58,6 +85,7 @@ def to_workflow(
     name: str | None = None,
     is_flat: bool = True,
     schema: Mapping[str, object] | None = None,
+    goals: Goals | None = None,
     **options: object,
 ) -> Workflow:
     """
@@ -70,6 +98,8 @@ def to_workflow(
             comes after it.
         is_flat: As of `flatten`, if that was not done yet.
         schema: JSON Schema of the run's input, for people and forms.
+        goals: How tasks are goals of their own; by default none is, and handlers do
+            the tasks that have both.
         options: Of the `Workflow`: defaults of all steps, and `deadline`.
 
     Raises:
@@ -88,18 +118,25 @@ def to_workflow(
     raise_issues(name or DEFAULT_NAME, issues)
     if not isinstance(plan, Plan):
         tree = GoalTree(graph=plan) if isinstance(plan, TaskGraph) else plan
-        wrong = tree_issues(tree, found, _WIDEST)
+        wrong = tree_issues(tree, found, _WIDEST, is_nestable=goals is not None)
         if not wrong:
-            plan, wrong = flatten(tree, is_flat=is_flat)
+            plan, wrong = flatten(
+                tree,
+                is_flat=is_flat,
+                kept=() if goals is None else goals.kept,
+                has_goals=goals is not None,
+            )
         raise_decomposition(tree.graph.goal, wrong)
     assert isinstance(plan, Plan)
-    return _Compiler(found, name or DEFAULT_NAME, read, schema).compile(plan)
+    return _Compiler(found, name or DEFAULT_NAME, read, schema, goals).compile(plan)
 
 
-def plan_name(plan: Plan, name: str | None, options: WorkflowOptions) -> str:
+def plan_name(
+    plan: Plan, name: str | None, options: WorkflowOptions, mark: str = ""
+) -> str:
     """Return what the workflow of *plan* with these options is called."""
     head = (name or DEFAULT_NAME)[: MAX_NAME_LENGTH - _DIGITS - 1]
-    text = plan.digest + canonical(options.to_json()).decode()
+    text = plan.digest + canonical(options.to_json()).decode() + mark
     return f"{head}_{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
 
 
@@ -126,12 +163,17 @@ def raise_decomposition(goal: object, issues: list[Issue]) -> None:
 
 
 def tree_issues(
-    tree: GoalTree, catalog: Catalog, limits: Limits | None = None
+    tree: GoalTree,
+    catalog: Catalog,
+    limits: Limits | None = None,
+    *,
+    is_nestable: bool = False,
 ) -> list[Issue]:
     """
     Return what is wrong with the graphs of a tree, each for itself.
 
-    Their pointers lead through the tasks whose graphs they are in.
+    Their pointers lead through the tasks whose graphs they are in. With *is_nestable*
+    there may be goals that are not decomposed yet.
     """
     limits = limits or Limits()
     found: list[Issue] = []
@@ -146,7 +188,7 @@ def tree_issues(
             if task.is_compound and task.id not in one.nested
         ]
         issues = validate(one.graph, catalog, limits, depth=len(path) + 1)
-        if left and not issues:
+        if left and not issues and not is_nestable:
             # with what the decomposer has not decomposed nothing can be run
             issues = [
                 issue
@@ -170,7 +212,10 @@ class _Compiler:
         name: str,
         options: WorkflowOptions,
         schema: Mapping[str, object] | None,
+        goals: Goals | None = None,
     ) -> None:
+        self._goals = goals
+        self._finishes = goals is not None and goals.finishes
         self._schema = schema
         self._catalog = catalog
         self._name = name
@@ -179,7 +224,8 @@ class _Compiler:
 
     def compile(self, plan: Plan) -> Workflow:
         """Return the workflow of a plan; equal plans have one."""
-        name = plan_name(plan, self._name, self._options)
+        mark = "finish" if self._finishes else ""
+        name = plan_name(plan, self._name, self._options, mark)
         if name not in self._made:
             self._made[name] = self._compile(name, plan)
         return self._made[name]
@@ -192,6 +238,8 @@ class _Compiler:
             over = self._over(task, steps, functions)
             if task.nested is not None:
                 children[task.id] = self.compile(task.nested)
+            elif task.is_goal and not task.spec.is_compound:
+                children[task.id] = self._attempt(task)
             step, function = self._step(task, over, children.get(task.id))
             steps.append(step)
             functions[task.id] = function
@@ -208,8 +256,18 @@ class _Compiler:
     def _step(
         self, task: PlannedTask, over: str | None, child: Workflow | None
     ) -> tuple[StepDefinition, StepFunction]:
-        handler = None
-        if task.nested is None:
+        workflow = None if child is None else child.name
+        options = _options(task.spec, finishes=self._finishes)
+        if task.is_goal:
+            assert self._goals is not None
+            function = goal_function(task, self._goals.calls)
+            needs = task.needs(with_scope=True)
+            if child is None:
+                workflow = self._goals.workflow
+            else:
+                # its attempts are those of the run that tries it
+                options = replace(options, retry=_MANY_ATTEMPTS, timeout=None)
+        elif task.nested is None:
             handler = self._catalog[task.spec.function]
             function = function_of(task, handler)
             needs = task.needs(with_scope=sees_run_input(task, handler))
@@ -224,10 +282,24 @@ class _Compiler:
             kind=StepKind.SINGLE if over is None else StepKind.MAP,
             depends_on=tuple(depends_on),
             over=over,
-            workflow=None if child is None else child.name,
-            options=_options(task.spec),
+            workflow=workflow,
+            options=options,
         )
         return definition, function
+
+    def _attempt(self, task: PlannedTask) -> Workflow:
+        """Return the workflow that tries the handler of a task."""
+        handler = self._catalog[task.spec.function]
+        options = replace(_options(task.spec), on_failure=None)
+        plan = Plan(goal=None, tasks=(task,))
+        definition = Definition(
+            name=plan_name(plan, self._name, self._options, ATTEMPT),
+            steps=(StepDefinition(name=ATTEMPT, options=options),),
+            options=self._options,
+            input_schema=self._schema,
+        )
+        functions = {ATTEMPT: attempt_function(task, handler)}
+        return Workflow.from_definition(definition, functions)
 
     @staticmethod
     def _over(
@@ -239,10 +311,12 @@ class _Compiler:
         source = task.over
         if source is None or isinstance(source, Group):
             return None
-        if not source.path:
+        is_kept = isinstance(source, Kept)
+        if not (source.path or is_kept or getattr(source, "is_goal", False)):
             return source.task
         name = f"_over_{task.id}"
-        steps.append(StepDefinition(name=name, depends_on=(source.task,)))
+        needs = () if is_kept else (source.task,)
+        steps.append(StepDefinition(name=name, depends_on=needs))
         functions[name] = elements_of(source, task.id)
         return name
 
@@ -265,12 +339,13 @@ class _Compiler:
         functions[OUTPUTS] = function
 
 
-def _options(spec: TaskSpec) -> StepOptions:
+def _options(spec: TaskSpec, *, finishes: bool = False) -> StepOptions:
+    on_failure = {"skip": "skip", "replan": "skip_cascade" if finishes else None}
     given: dict[str, Any] = {
         "retry": spec.retry,
         # "auto" is for the optimizer, which may know enough to set one
         "timeout": None if spec.timeout == "auto" else spec.timeout,
-        "on_failure": "skip" if spec.on_failure == "skip" else None,
+        "on_failure": on_failure.get(spec.on_failure),
     }
     options, issues = StepOptions.read(given)
     raise_issues(spec.id, issues, "task")
@@ -284,6 +359,6 @@ def _names(sources: Mapping[str, Source]) -> list[str]:
         one = waiting.pop()
         if isinstance(one, Output):
             found.append(one.task)
-        else:
+        elif isinstance(one, Group):
             waiting += one.members.values()
     return found

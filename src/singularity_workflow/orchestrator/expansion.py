@@ -77,6 +77,9 @@ async def expand(
     attempt: int = 1,
     depth: int = 1,
     ancestors: Sequence[str] = (),
+    inputs: Mapping[str, Any] | None = None,
+    known: Mapping[str, GoalTree] | None = None,
+    used_tasks: int = 0,
     notify: Callable[[str, Mapping[str, Any]], None] = lambda name, members: None,
 ) -> Expansion:
     """
@@ -94,6 +97,9 @@ async def expand(
         attempt: Which attempt this is, from 1.
         depth: Level of the goal, if it is a part of others.
         ancestors: Hashes of the goals that it is a part of.
+        inputs: What its tasks see; by default the goal.
+        known: What tasks of the first level were decomposed into before, by id.
+        used_tasks: Tasks that there are elsewhere, of those that there may be.
         notify: Told of what happens meanwhile, as name and members of an event.
 
     Returns:
@@ -105,9 +111,10 @@ async def expand(
     limits = limits or Limits()
     driver = _Driver(
         decompose, catalog, limits, budget=budget or Budget(limits), mode=mode,
-        failures=failures, attempt=attempt, notify=notify,
+        failures=failures, attempt=attempt, notify=notify, known=known or {},
+        used_tasks=used_tasks,
     )  # fmt: skip
-    return await driver.expand(goal, graph, depth, tuple(ancestors))
+    return await driver.expand(goal, graph, depth, tuple(ancestors), inputs)
 
 
 class _Driver:
@@ -124,7 +131,10 @@ class _Driver:
         failures: Sequence[Failure],
         attempt: int,
         notify: Callable[[str, Mapping[str, Any]], None],
+        known: Mapping[str, GoalTree],
+        used_tasks: int,
     ) -> None:
+        self._known = known
         self._notify = notify
         self._decompose = decompose
         self._catalog = catalog
@@ -135,7 +145,7 @@ class _Driver:
         self._attempt = attempt
         self._issues: list[Issue] = []
         self._graphs: dict[tuple[str, ...], TaskGraph] = {}
-        self._task_count = 0
+        self._task_count = used_tasks + sum(one.task_count for one in known.values())
 
     async def expand(
         self,
@@ -143,11 +153,16 @@ class _Driver:
         graph: TaskGraph | None,
         depth: int,
         ancestors: tuple[str, ...],
+        inputs: Mapping[str, Any] | None = None,
     ) -> Expansion:
         own = goal_hash(goal)
         if own in ancestors:
             self._issues.append(_recursion("", goal))
-        first = _Goal(goal=goal, hashes=(*ancestors, own), inputs=goal_input(goal))
+        if depth > self._limits.max_depth:
+            self._issues.append(_too_deep(goal, depth, self._limits.max_depth))
+        if inputs is None:
+            inputs = goal_input(goal)
+        first = _Goal(goal=goal, hashes=(*ancestors, own), inputs=inputs)
         level = [first]
         while level and not self._issues:
             following: list[_Goal] = []
@@ -222,7 +237,8 @@ class _Driver:
         goals: list[_Goal] = []
         for number, task in enumerate(graph.tasks):
             pointer = json_pointer("tasks", number)
-            if task.is_compound and self._mode == "eager":
+            is_known = not one.path and task.id in self._known
+            if task.is_compound and self._mode == "eager" and not is_known:
                 inner = {**one.inputs, **goal_input(task.goal), **_values(task)}
                 goals.append(
                     _Goal(
@@ -267,6 +283,8 @@ class _Driver:
             for task in graph.tasks
             if (*path, task.id) in self._graphs
         }
+        if not path:
+            nested |= self._known
         return GoalTree.model_construct(graph=graph, nested=nested)
 
 
@@ -275,12 +293,25 @@ def _values(task: TaskSpec) -> dict[str, Any]:
     return {name: one for name, one in task.args.items() if name not in refs}
 
 
-def _recursion(pointer: str, goal: Any) -> Issue:
+def _too_deep(goal: object, depth: int, most: int) -> Issue:
+    return Issue(
+        code="too_deep",
+        pointer="/goal",
+        message=f"the goal {_shown(goal)} would be decomposed at level {depth}, and "
+        f"there are at most {most}",
+        hint="Answer with tasks that have handlers, or raise max_depth.",
+    )
+
+
+def _shown(goal: object) -> str:
     text = goal_text(goal)
-    shown = text if len(text) <= 60 else text[:57] + "..."
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def _recursion(pointer: str, goal: Any) -> Issue:
     return Issue(
         code="recursion_loop",
         pointer=pointer,
-        message=f"the goal {shown!r} is a part of itself",
+        message=f"the goal {_shown(goal)} is a part of itself",
         hint="Decompose it into other goals, or into tasks with handlers.",
     )

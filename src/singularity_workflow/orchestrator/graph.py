@@ -153,8 +153,7 @@ class TaskSpec(BaseModel):
         description: What it is to do, in words.
         handler: The function of the catalog that does it. Without one, and without a
             goal, it is the function called as the task.
-        goal: What is to be decomposed further. With a handler it is kept with the
-            plan, and the handler does the task.
+        goal: What is to be decomposed further. With a handler only if that fails.
         args: The handler's arguments: values, or references to outputs.
         depends_on: Tasks that must complete first.
         map_over: An array: the task runs once for each element of it.
@@ -164,8 +163,8 @@ class TaskSpec(BaseModel):
         pure: Whether the same arguments always give the same output.
         idempotent: Whether it may run twice.
         on_failure: When its attempts are used up: `fail` the goal, `skip` the task,
-            `replan` what is left, or `decompose` its goal. The last two are kept with
-            the plan and fail the goal: nothing makes plans anew yet.
+            `replan` what is left, or `decompose` its goal, which without one is its
+            description or its id. A goal that fails in the task's place fails the goal.
         size_hint: How much work it is, next to others; > 0.
         resources: What it needs, by name.
 
@@ -195,6 +194,16 @@ class TaskSpec(BaseModel):
     def is_compound(self) -> bool:
         """Whether it is a goal that must be decomposed, rather than a function."""
         return self.handler is None and self.goal is not None
+
+    @property
+    def becomes_goal(self) -> bool:
+        """Whether it is decomposed: when it is ready, or when its handler has failed."""
+        return self.goal is not None or self.on_failure == "decompose"
+
+    @property
+    def own_goal(self) -> Any:
+        """What is decomposed in its place: its goal, else its words."""
+        return self.goal if self.goal is not None else self.description or self.id
 
     @property
     def function(self) -> str:

@@ -5,9 +5,9 @@ How far the decomposition of a goal may go, and what it has used of that.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.durations import Duration, to_duration
@@ -80,20 +80,28 @@ class Budget:
 
     Args:
         limits: What there is.
+        before: What was used before: `expansions`, `calls`, `tokens`, and seconds as
+            `decomposition_time`.
         clock: Tells the time, in seconds that never go back.
 
     .. versionadded:: 0.1
     """
 
     def __init__(
-        self, limits: Limits, *, clock: Callable[[], float] = time.monotonic
+        self,
+        limits: Limits,
+        *,
+        before: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        names = ("expansions", "calls", "tokens", "decomposition_time")
+        self.before = {name: (before or {}).get(name, 0) for name in names}
         self.limits = limits
-        self.calls = 0
-        self.tokens = 0
-        self.expansions = 0
+        self.calls: int = self.before["calls"]
+        self.tokens: int = self.before["tokens"]
+        self.expansions: int = self.before["expansions"]
         self._clock = clock
-        self._began_at = clock()
+        self._began_at = clock() - self.before["decomposition_time"]
 
     def spend(self, *, calls: int = 0, tokens: int = 0) -> None:
         """

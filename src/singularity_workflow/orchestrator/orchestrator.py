@@ -40,20 +40,20 @@ from singularity_workflow.orchestrator.compilation import (
 from singularity_workflow.orchestrator.events import emit
 from singularity_workflow.orchestrator.goals import goal_hash, read_goal
 from singularity_workflow.orchestrator.graph import TaskGraph
-from singularity_workflow.orchestrator.program import (
-    DECOMPOSE,
-    EXECUTE,
-    GoalProgram,
-    descendants,
-    unwrap,
-)
+from singularity_workflow.orchestrator.program import GoalProgram, descendants
 from singularity_workflow.orchestrator.reading import parse_graph
 from singularity_workflow.orchestrator.results import GoalResult
+from singularity_workflow.orchestrator.revisions import (
+    DECOMPOSE,
+    REPLAN,
+    revision_name,
+)
 from singularity_workflow.orchestrator.settings import (
     DEFAULT_WORKFLOW,
     GOAL_TAG,
     GoalOptions,
 )
+from singularity_workflow.orchestrator.task_functions import EXECUTE, JUDGE, unwrap
 from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
@@ -276,16 +276,26 @@ class Orchestrator:
         """
         request = self._read("-", decomposer, step_functions, options)
         program = await self._program(request)
+        revisions = program.revisions
         workflows = [program.workflow]
-        async for run_id in self._live(program.name):
-            page = await self._engine.list_workflow_runs(parent=run_id, status=_LIVE)
-            for child in page:
-                workflows += await self._revive(program, child.workflow)
+        plans: set[str] = set()
+        for name in (program.name, revisions.name):
+            async for run_id in self._live(name):
+                page = await self._engine.list_workflow_runs(
+                    parent=run_id, status=_LIVE
+                )
+                plans |= {child.workflow for child in page}
+        if revisions.name in plans:
+            plans.discard(revisions.name)
+            await self._bind(revisions.workflow)
+            workflows.append(revisions.workflow)
+        for plan in plans:
+            workflows += await self._revive(program, plan)
         adopted = await self._engine.recover(*workflows)
         handles: list[GoalHandle] = []
         for run in adopted:
             _, told = await run.status()
-            if told["workflow"] == program.name:
+            if told["workflow"] == program.name and told["parent_id"] is None:
                 handles.append(GoalHandle(self, program, run))
         return handles
 
@@ -318,7 +328,11 @@ class Orchestrator:
         children = await self._engine.list_workflow_runs(parent=run_id, limit=1)
         if not children.items:
             return status, told
-        _, figures = await self._engine.get_run_status(children.items[0].id)
+        newest = children.items[0]
+        if newest.workflow == revision_name(told["workflow"]):
+            under = await self._engine.list_workflow_runs(parent=newest.id, limit=1)
+            newest = under.items[0] if under.items else newest
+        _, figures = await self._engine.get_run_status(newest.id)
         names = (
             "total_steps", "completed_steps", "skipped_steps", "failed_steps",
             "total_tasks", "completed_tasks", "failed_tasks", "started_tasks",
@@ -358,7 +372,7 @@ class Orchestrator:
         return {
             "status": status,
             **own,
-            "revisions": 0,
+            "revisions": len(await self._revised(to_run_id(run_id))),
             "execution_time": None if duration is None else duration - (spent or 0),
             "optimization_level": told["metadata"].get("optimization_level"),
         }
@@ -426,14 +440,20 @@ class Orchestrator:
                 raise failed from error
             raise
         plan = program.answers.pop(run.id, None) or await self._read_plan(run.id)
-        tree = GoalTree.model_validate(plan["tree"])
-        stats = {**plan["stats"], "revisions": 0}
+        plans = [plan]
+        if set(result.get(EXECUTE, {})) == {JUDGE}:
+            plans += await self._revised(run.id)
+        trees = [GoalTree.model_validate(one["tree"]) for one in plans]
+        tree = trees[-1]
+        stats = {**plan["stats"], "revisions": len(plans) - 1}
         emit("goal_completed", run.id, {"stats": stats}, is_full=False)
         return GoalResult(
             result=unwrap(result.get(EXECUTE, {})),
             run_id=run.id,
             graph=tree.graph,
             tree=tree,
+            graphs=tuple(one.graph for one in trees),
+            revisions=len(plans) - 1,
             stats=stats,
         )
 
@@ -554,6 +574,17 @@ class Orchestrator:
             if cursor is None:
                 return
 
+    async def _revised(self, run_id: UUID) -> list[Any]:
+        """Return the further plans of a goal, in order."""
+        store = self._session.store
+        found = []
+        for one in await store.task_children(run_id, EXECUTE):
+            if one["workflow"].endswith(revision_name("")):
+                plan = await store.step_output(UUID(one["id"]), REPLAN)
+                if plan is not None and plan.get("revision"):
+                    found.append(plan)
+        return found
+
     async def _read_plan(self, run_id: UUID) -> Any:
         return await self._session.store.step_output(run_id, DECOMPOSE)
 
@@ -574,6 +605,9 @@ def _run_input(request: GoalRequest) -> dict[str, Any]:
             "decompose_timeout": _seconds(options.decompose_timeout),
             "retry_attempts": options.retry_attempts,
             "is_flat": not options.preserve_structure,
+            "expansion": options.expansion,
+            "max_replans": options.max_replans,
+            "running": options.running,
             "monitoring": options.monitoring,
             "optimization_level": options.optimization_level,
         },

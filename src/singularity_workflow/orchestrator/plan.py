@@ -11,7 +11,7 @@ run as in a run of its own graph.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
@@ -30,12 +30,15 @@ from singularity_workflow.orchestrator.tree import GoalTree
 __all__ = [
     "OUTPUTS",
     "Group",
+    "Kept",
     "Output",
     "Plan",
     "PlannedTask",
     "Scope",
     "Source",
     "flatten",
+    "is_kept",
+    "kept_key",
 ]
 
 OUTPUTS: Final = "_outputs"
@@ -48,7 +51,20 @@ _Path: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The output of a planned task, or what *path* points to in it."""
+    """
+    The output of a planned task, or what *path* points to in it.
+
+    With *is_goal* the task is a run of a goal, in whose result the output is.
+    """
+
+    task: str
+    path: str = ""
+    is_goal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The same of a task that an earlier plan of the goal has completed."""
 
     task: str
     path: str = ""
@@ -61,7 +77,7 @@ class Group:
     members: Mapping[str, Source]
 
 
-Source: TypeAlias = Output | Group
+Source: TypeAlias = Output | Kept | Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +113,8 @@ class PlannedTask:
         scope: What it has as its run input; None for the run's.
         waits_for: Further planned tasks that must end first.
         nested: The plan of the child run that it is, if it is one.
+        is_goal: Whether it is, or may become, a goal with a run of its own.
+        tree: What its goal was decomposed into, if that is known.
     """
 
     id: str
@@ -108,6 +126,8 @@ class PlannedTask:
     scope: Scope | None = None
     waits_for: tuple[str, ...] = ()
     nested: Plan | None = None
+    is_goal: bool = False
+    tree: GoalTree | None = None
 
     def needs(self, *, with_scope: bool) -> tuple[str, ...]:
         """
@@ -117,6 +137,18 @@ class PlannedTask:
             with_scope: Whether it sees its run input, and so what that is made of.
         """
         found: dict[str, None] = {}
+        for source in self.all_sources(with_scope=with_scope):
+            found.update(
+                dict.fromkeys(
+                    one.task for one in _leaves(source) if isinstance(one, Output)
+                )
+            )
+        found.update(dict.fromkeys(self.waits_for))
+        found.pop(self.id, None)
+        return tuple(found)
+
+    def all_sources(self, *, with_scope: bool) -> list[Source]:
+        """Return all that the task gets outputs from; see `needs`."""
         waiting: list[Source] = [*self.sources.values(), *self.args.values()]
         if self.over is not None:
             waiting.append(self.over)
@@ -124,14 +156,16 @@ class PlannedTask:
         while with_scope and scope is not None:
             waiting += scope.sources.values()
             waiting += [
-                one for one in scope.args.values() if isinstance(one, (Output, Group))
+                one
+                for one in scope.args.values()
+                if isinstance(one, (Output, Kept, Group))
             ]
             scope = scope.outer
-        for source in waiting:
-            found.update(dict.fromkeys(_tasks_of(source)))
-        found.update(dict.fromkeys(self.waits_for))
-        found.pop(self.id, None)
-        return tuple(found)
+        return waiting
+
+    def has_kept(self, *, with_scope: bool) -> bool:
+        """Tell whether it needs outputs of an earlier plan."""
+        return any(map(is_kept, self.all_sources(with_scope=with_scope)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +193,22 @@ class Plan:
         ).hexdigest()
 
 
+def kept_key(path: tuple[str, ...]) -> str:
+    """Return what the output of the task at *path* is kept as."""
+    return "/".join(path)
+
+
+def is_kept(source: Source) -> bool:
+    """Tell whether anything of a source is of an earlier plan."""
+    return any(isinstance(one, Kept) for one in _leaves(source))
+
+
 def flatten(
-    tree: GoalTree | TaskGraph, *, is_flat: bool = True
+    tree: GoalTree | TaskGraph,
+    *,
+    is_flat: bool = True,
+    kept: Collection[str] = (),
+    has_goals: bool = False,
 ) -> tuple[Plan, list[Issue]]:
     """
     Return the tasks of all levels as one plan, and what refers to nothing.
@@ -170,6 +218,9 @@ def flatten(
         is_flat: False: each nested graph is a plan of its own, for a child run. So are
             always those of compound tasks that map, or have a retry, a timeout or
             another `on_failure` of their own.
+        kept: The tasks that an earlier plan has completed, as of `kept_key`.
+        has_goals: Whether what is no part of this run becomes a run of a goal, which is
+            decomposed when it is ready, if that was not done before.
 
     Returns:
         The plan, and the issues of references into compound tasks; with issues the
@@ -179,7 +230,9 @@ def flatten(
     """
     if isinstance(tree, TaskGraph):
         tree = GoalTree(graph=tree)
-    flattener = _Flattener(tree, is_flat=is_flat)
+    flattener = _Flattener(
+        tree, is_flat=is_flat, kept=frozenset(kept), has_goals=has_goals
+    )
     plan = flattener.plan()
     return plan, flattener.issues
 
@@ -191,14 +244,26 @@ class _Flattener:
     Args:
         tree: What is to be planned.
         is_flat: Whether nested graphs are planned here, or as runs of their own.
+        kept: What needs not be done again.
+        has_goals: Whether runs of their own are runs of goals.
     """
 
-    def __init__(self, tree: GoalTree, *, is_flat: bool) -> None:
+    def __init__(
+        self,
+        tree: GoalTree,
+        *,
+        is_flat: bool,
+        kept: frozenset[str] = frozenset(),
+        has_goals: bool = False,
+    ) -> None:
+        self._kept = kept
+        self._has_goals = has_goals
         self.issues: list[Issue] = []
         self._goal = tree.graph.goal
         self._is_flat = is_flat
         self._levels: dict[_Path, _Level] = {}
         self._children: dict[_Path, Plan] = {}
+        self._goals: dict[_Path, GoalTree | None] = {}
         self._ids: dict[_Path, str] = {}
         self._sources: dict[_Path, Source] = {}
         self._place(tree)
@@ -225,10 +290,14 @@ class _Flattener:
                 self._ids[here] = _unique_id(here, taken)
                 nested = tree.nested.get(task.id)
                 if nested is None:
+                    if self._has_goals and task.becomes_goal:
+                        self._goals[here] = None
                     continue
                 inner = f"{pointer}{json_pointer('tasks', number)}"
                 if self._is_flat and _can_be_flat(task):
                     waiting.append((here, nested, inner, level))
+                elif self._has_goals:
+                    self._goals[here] = nested
                 else:
                     child, issues = flatten(nested, is_flat=self._is_flat)
                     self._children[here] = child
@@ -262,6 +331,8 @@ class _Flattener:
                 self._enter(here, task, sources, args)
                 yield here
                 continue
+            if self._is_kept(here):
+                continue
             over = None
             if task.map_over is not None:
                 over = self._over(path, task, f"{pointer}/map_over")
@@ -276,7 +347,12 @@ class _Flattener:
                 scope=level.scope,
                 waits_for=tuple(dict.fromkeys(ends or level.waits_for)),
                 nested=self._children.get(here),
+                is_goal=here in self._goals,
+                tree=self._goals.get(here),
             )
+
+    def _is_kept(self, path: _Path) -> bool:
+        return bool(self._kept) and kept_key(path) in self._kept
 
     def _enter(
         self,
@@ -304,10 +380,13 @@ class _Flattener:
         found = self._sources.get(here)
         if found is None:
             level = self._levels.get(here)
-            if level is None:
+            if level is None and self._is_kept(here):
+                found = Kept(kept_key(here))
+            elif level is None:
                 child = self._children.get(here)
                 is_wrapped = child is not None and child.outputs is not None
-                found = Output(self._ids[here], f"/{OUTPUTS}" if is_wrapped else "")
+                path_in_it = f"/{OUTPUTS}" if is_wrapped else ""
+                found = Output(self._ids[here], path_in_it, here in self._goals)
             else:
                 found = Group(self._outputs(level, is_group=True) or {})
             self._sources[here] = found
@@ -333,8 +412,8 @@ class _Flattener:
         found = self._source(path, ref.task)
         parts = tokens(ref.path)
         for number, part in enumerate(parts):
-            if isinstance(found, Output):
-                return Output(found.task, found.path + json_pointer(*parts[number:]))
+            if not isinstance(found, Group):
+                return replace(found, path=found.path + json_pointer(*parts[number:]))
             if part not in found.members:
                 listed = ", ".join(map(repr, found.members))
                 self._add(
@@ -367,7 +446,8 @@ class _Flattener:
             here = waiting.pop()
             level = self._levels.get(here)
             if level is None:
-                found.append(self._ids[here])
+                if not self._is_kept(here):
+                    found.append(self._ids[here])
             else:
                 waiting += [(*here, task.id) for task in reversed(level.finals)]
         return found
@@ -418,14 +498,14 @@ def _unique_id(path: _Path, taken: set[str]) -> str:
     return name
 
 
-def _tasks_of(source: Source) -> Iterator[str]:
+def _leaves(source: Source) -> Iterator[Output | Kept]:
     waiting = [source]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, Output):
-            yield one.task
-        else:
+        if isinstance(one, Group):
             waiting += reversed(list(one.members.values()))
+        else:
+            yield one
 
 
 def _describe_plan(plan: Plan) -> dict[str, Any]:
@@ -446,12 +526,14 @@ def _describe_task(task: PlannedTask) -> dict[str, Any]:
         "waits_for": list(task.waits_for),
         "nested": None if task.nested is None else _describe_plan(task.nested),
     }
+    if task.is_goal:
+        told["goal"] = None if task.tree is None else task.tree.to_json()
     scope, scopes = task.scope, []
     while scope is not None:
         values = {
             name: one
             for name, one in scope.args.items()
-            if not isinstance(one, (Output, Group))
+            if not isinstance(one, (Output, Kept, Group))
         }
         given = {k: v for k, v in scope.args.items() if k not in values}
         scopes.append([scope.goal, values, _describe(given), _describe(scope.sources)])
@@ -466,8 +548,14 @@ def _describe(sources: Mapping[str, Source] | None) -> Any:
     if sources is None:
         return None
     return {
-        name: [one.task, one.path]
-        if isinstance(one, Output)
-        else _describe(one.members)
+        name: _describe(one.members)
+        if isinstance(one, Group)
+        else [one.task, one.path, *_marks(one)]
         for name, one in sources.items()
     }
+
+
+def _marks(source: Output | Kept) -> list[str]:
+    if isinstance(source, Kept):
+        return ["kept"]
+    return ["goal"] if source.is_goal else []

@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from singularity_workflow.errors import DecompositionFailed
@@ -30,6 +30,7 @@ from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.adapting import Planner
 from singularity_workflow.orchestrator.catalog import Catalog
 from singularity_workflow.orchestrator.compilation import (
+    Goals,
     raise_decomposition,
     to_workflow,
     tree_issues,
@@ -37,36 +38,53 @@ from singularity_workflow.orchestrator.compilation import (
 from singularity_workflow.orchestrator.contexts import Failure
 from singularity_workflow.orchestrator.events import emit
 from singularity_workflow.orchestrator.expansion import Expansion, expand
-from singularity_workflow.orchestrator.goals import goal_input
+from singularity_workflow.orchestrator.goals import goal_hash, goal_input
 from singularity_workflow.orchestrator.limits import Budget, Limits
-from singularity_workflow.orchestrator.plan import OUTPUTS, flatten
+from singularity_workflow.orchestrator.nesting import Nesting
+from singularity_workflow.orchestrator.plan import flatten
+from singularity_workflow.orchestrator.revisions import (
+    DECOMPOSE,
+    REPLAN,
+    Revisions,
+)
+from singularity_workflow.orchestrator.task_functions import (
+    CARRIED,
+    EXECUTE,
+)
 from singularity_workflow.orchestrator.tree import GoalTree
 
-__all__ = [
-    "DECOMPOSE",
-    "EXECUTE",
-    "GoalProgram",
-    "ProgramStore",
-    "descendants",
-    "unwrap",
-]
+__all__ = ["GoalProgram", "ProgramStore", "descendants"]
 
-DECOMPOSE: Final = "_decompose"
-EXECUTE: Final = "_execute"
+_T = TypeVar("_T")
 
 _PLAN: Final = "x-goal"
 _MOST_PLANS: Final = 256
 _MANY_TASKS: Final = 200
+_CARRIED_OPTIONS: Final = ("retry_attempts", "is_flat", "running")
 _MOST_ATTEMPTS: Final = 1_000
 """Of the step; how many there are is in the goal's options."""
 
 
 class ProgramStore(Protocol):
-    """The one call that this module makes."""
+    """What goals ask of the database."""
 
     async def register_workflow(
         self, definition: Mapping[str, Any], *, force: bool = False
     ) -> dict[str, Any]: ...
+
+    async def run_status(self, run_id: UUID) -> dict[str, Any]: ...
+
+    async def step_output(self, run_id: UUID, step: str) -> Any: ...
+
+    async def step_outputs(self, run_id: UUID) -> dict[str, Any]: ...
+
+    async def task_children(
+        self, run_id: UUID, step: str, index: int = 0
+    ) -> list[dict[str, Any]]: ...
+
+    async def outputs_below(
+        self, run_id: UUID, steps: Collection[str], member: str
+    ) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +121,12 @@ class GoalProgram:
         self.answers: OrderedDict[UUID, dict[str, Any]] = OrderedDict()
         self.failures: OrderedDict[UUID, tuple[Issue, ...]] = OrderedDict()
         self.revived: list[Workflow] = []
-        self._store = store
+        self.store = store
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._own: dict[str, _Known] = {}
+        self._nesting = Nesting(name, store, self._goal_workflow)
         self.workflow = self._build()
+        self.revisions = Revisions(self)
 
     def _build(self) -> Workflow:
         workflow = Workflow(self.name)
@@ -118,12 +139,21 @@ class GoalProgram:
             ),
         )(self.decompose)
 
-        async def execute(run_input: Any, _decompose: Any) -> Any:
-            return await self.execute(run_input, _decompose)
+        async def execute(run_input: Any, _decompose: Any, ctx: Context) -> Any:
+            return await self.execute(run_input, _decompose, ctx)
 
-        workflow.child(f"{self.name}__plan", name=EXECUTE, depends_on=[DECOMPOSE])(
-            execute
-        )
+        workflow.child(
+            f"{self.name}__plan",
+            name=EXECUTE,
+            depends_on=[DECOMPOSE],
+            # which only the step itself knows to be of use
+            retry=RetryPolicy(
+                max_attempts=_MOST_ATTEMPTS,
+                delay=0,
+                jitter=False,
+                give_up_on=(DecompositionFailed,),
+            ),
+        )(execute)
         return workflow
 
     async def decompose(self, run_input: Any, ctx: Context) -> dict[str, Any]:
@@ -134,23 +164,24 @@ class GoalProgram:
             DecompositionFailed: With everything that is wrong with the plan.
         """
         goal, options = run_input["goal"], run_input["options"]
-        is_full = bool(options.get("monitoring"))
         began_at = time.monotonic()
 
         def tell(name: str, members: Mapping[str, Any]) -> None:
-            emit(name, ctx.run_id, {"goal": goal, **members}, is_full=is_full)
+            self.tell(name, ctx.run_id, options, {"goal": goal, **members})
+
+        async def ask() -> Expansion:
+            return await self._expand(run_input, ctx.attempt, tell)
 
         tell("goal_decomposition_started", {"attempt": ctx.attempt})
         try:
-            found = await self._expand_in_time(run_input, ctx.attempt, tell)
+            found = await self.in_time(ask, options, ctx.attempt, tell)
             raise_decomposition(goal, list(found.issues))
             assert found.tree is not None
-            known = await self._register(found.tree, options)
+            known = await self.register(found.tree, options)
         except DecompositionFailed as error:
             _keep(self.failures, ctx.run_id, error.issues)
             tell("goal_decomposition_failed", {"error": error.message})
             raise
-        took = time.monotonic() - began_at
         answer = {
             "tree": found.tree.to_json(),
             "workflow_id": known.workflow_id,
@@ -158,42 +189,138 @@ class GoalProgram:
             "decomposer": None if self.planner is None else self.planner.name,
             "stats": {
                 "tasks": len(known.compiled.steps),
-                "depth": found.tree.depth,
-                "expansions": found.budget.expansions,
-                "calls": found.budget.calls,
-                "tokens": found.budget.tokens,
-                "decomposition_time": round(took, 6),
+                **self.usage_of(found, time.monotonic() - began_at),
             },
         }
         tell("goal_decomposition_completed", {"stats": answer["stats"]})
         _keep(self.answers, ctx.run_id, answer)
         return answer
 
-    async def execute(self, run_input: Any, plan: Any) -> ChildCall:
-        """Return the call of the child run that the plan is."""
+    async def execute(self, run_input: Any, plan: Any, ctx: Context) -> ChildCall:
+        """
+        Return the call of the run of the goal's plan; after that has failed, of a next.
+
+        Raises:
+            Fail: The plan has failed, and there is no next one.
+        """
+        children = await self.store.task_children(ctx.run_id, EXECUTE)
+        if children:
+            data = await self.revisions.next_call(run_input, plan, ctx, children)
+        elif run_input["options"]["running"] == "finish" and _can_replan(plan):
+            data = {
+                **{name: one for name, one in run_input.items() if name != "tree"},
+                "revision": 0,
+                "goal_run": str(ctx.run_id),
+                "previous": [str(ctx.run_id), DECOMPOSE],
+            }
+        else:
+            root = {**run_input, "goal_run": str(ctx.run_id)}
+            return await self.call_plan(root, plan)
+        known = await self._own_workflow(self.revisions.workflow)
+        return ChildCall(
+            workflow_id=known.workflow_id, workflow=known.compiled, input=data
+        )
+
+    async def call_plan(self, run_input: Any, plan: Any) -> ChildCall:
+        """Return the call of the run of a plan."""
         known = self._known.get(plan["workflow"])
         if known is None:
             tree = GoalTree.model_validate(plan["tree"])
-            known = await self._register(tree, run_input["options"])
+            kept = sorted([*plan.get("kept", ()), *plan.get("skipped", ())])
+            known = await self.register(tree, run_input["options"], kept)
+        goal = run_input["goal"]
+        data = dict(run_input.get("inputs") or goal_input(goal))
+        has_goals = any(step.definition.workflow for step in known.compiled.steps)
+        if has_goals or plan.get("kept"):
+            nest = self.nest_of(run_input)
+            data[CARRIED] = {
+                "kept": plan.get("kept", {}),
+                "options": run_input["options"],
+                "nest": {
+                    "root": nest.get("root", run_input["goal_run"]),
+                    "depth": nest["depth"],
+                    "ancestors": [*nest["ancestors"], goal_hash(goal)],
+                    "path": nest["path"],
+                },
+            }
         return ChildCall(
-            workflow_id=known.workflow_id,
-            workflow=known.compiled,
-            input=goal_input(run_input["goal"]),
+            workflow_id=known.workflow_id, workflow=known.compiled, input=data
         )
 
-    async def _expand_in_time(
-        self, run_input: Any, attempt: int, tell: Any
-    ) -> Expansion:
+    @staticmethod
+    def nest_of(run_input: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return where a goal stands among others; no `root`: it is the first."""
+        first: dict[str, Any] = {"depth": 1, "ancestors": [], "path": []}
+        found: Mapping[str, Any] = run_input.get("nest") or first
+        return found
+
+    async def budget(self, limits: Limits, root: str) -> tuple[Budget, int]:
+        """Return what all parts of a goal have used so far, and their tasks."""
+        used = await self.store.outputs_below(
+            UUID(root), [DECOMPOSE, REPLAN], "stats"
+        )
+        names = ("expansions", "calls", "tokens", "decomposition_time")
+        before = {name: sum(one[name] for one in used) for name in names}
+        tasks = sum(one["tasks"] for one in used if not one.get("is_revision"))
+        return Budget(limits, before=before), tasks
+
+    @staticmethod
+    def usage_of(found: Expansion, seconds: float) -> dict[str, Any]:
+        """Return what one plan has taken, in figures."""
+        budget = found.budget
+        assert found.tree is not None
+        return {
+            "depth": found.tree.depth,
+            "expansions": budget.expansions - budget.before["expansions"],
+            "calls": budget.calls - budget.before["calls"],
+            "tokens": budget.tokens - budget.before["tokens"],
+            "decomposition_time": round(seconds, 6),
+        }
+
+    @staticmethod
+    def tell(
+        name: str,
+        run_id: UUID | None,
+        options: Mapping[str, Any],
+        members: Mapping[str, Any],
+    ) -> None:
+        """Tell of one event of a goal."""
+        emit(name, run_id, members, is_full=bool(options.get("monitoring")))
+
+    async def ask(self, goal: Any, ctx: Any) -> object:
+        """Return what the decomposer answers."""
+        if self.planner is None:
+            return await _nobody(goal, ctx)
+        return await self.planner.decompose(goal, ctx)
+
+    async def _goal_workflow(self) -> tuple[int, CompiledWorkflow]:
+        known = await self._own_workflow(self.workflow)
+        return known.workflow_id, known.compiled
+
+    async def _own_workflow(self, workflow: Workflow) -> _Known:
+        """Return a workflow of ours, after it was registered."""
+        if workflow.name not in self._own:
+            compiled = self._compiled(workflow, self.catalog.resources)
+            data = await self.store.register_workflow(compiled.definition.to_json())
+            self._own[workflow.name] = _Known(data["workflow_id"], compiled)
+        return self._own[workflow.name]
+
+    async def in_time(
+        self,
+        ask: Callable[[], Awaitable[_T]],
+        options: Mapping[str, Any],
+        attempt: int,
+        tell: Any,
+    ) -> _T:
         """
-        Return what a goal is decomposed into.
+        Return what the decomposer makes of it.
 
         Raises:
             DecompositionFailed: The last attempt has failed too.
         """
-        options = run_input["options"]
         try:
             async with asyncio.timeout(options["decompose_timeout"]):
-                return await self._expand(run_input, attempt, tell)
+                return await ask()
         except DecompositionFailed:
             raise
         except Exception as error:
@@ -221,33 +348,53 @@ class GoalProgram:
 
     async def _expand(self, run_input: Any, attempt: int, tell: Any) -> Expansion:
         goal, options = run_input["goal"], run_input["options"]
+        limits = Limits(**options["limits"])
         tree = None
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])
-        if tree is not None and tree.nested:
-            return _as_given(tree, self.catalog, Limits(**options["limits"]))
+        if tree is not None and (tree.nested or run_input.get("nest")):
+            return _as_given(tree, self.catalog, limits, self.planner is not None)
+        nest, budget, tasks = self.nest_of(run_input), None, 0
+        if "root" in nest:
+            budget, tasks = await self.budget(limits, nest["root"])
         return await expand(
             goal,
-            _nobody if self.planner is None else self.planner.decompose,
+            self.ask,
             self.catalog,
-            Limits(**options["limits"]),
+            limits,
+            mode=options["expansion"],
+            budget=budget,
             graph=None if tree is None else tree.graph,
             failures=(Failure(message="the last attempt failed"),) * (attempt > 1),
             attempt=attempt,
+            depth=nest["depth"],
+            ancestors=nest["ancestors"],
+            inputs=run_input.get("inputs"),
+            used_tasks=0 if tree is not None else tasks,
             notify=tell,
         )
 
-    async def _register(self, tree: GoalTree, options: Mapping[str, Any]) -> _Known:
+    async def register(
+        self, tree: GoalTree, options: Mapping[str, Any], kept: Collection[str] = ()
+    ) -> _Known:
+        """
+        Return the workflow of a plan, after it was registered with its parts.
+
+        Args:
+            tree: The plan.
+            options: The goal's.
+            kept: The tasks that an earlier plan has completed.
+        """
         # thousands of tasks take a second, which nobody else is to wait for
         is_large = tree.task_count > _MANY_TASKS
         call: Any = asyncio.to_thread if is_large else _at_once
-        workflow: Workflow = await call(self._workflow, tree, options)
+        workflow: Workflow = await call(self._workflow, tree, options, kept)
         for one in [*descendants(workflow), workflow]:
             # the parts first, so that none is called before it is there
             if one.name not in self._known:
                 compiled = await call(self._compiled, one, self.catalog.resources)
                 compiled = _with_children(compiled, self._known)
-                data = await self._store.register_workflow(
+                data = await self.store.register_workflow(
                     compiled.definition.to_json()
                 )
                 self._known[one.name] = _Known(data["workflow_id"], compiled)
@@ -259,6 +406,8 @@ class GoalProgram:
         self, definition: Definition, resources: Collection[str]
     ) -> CompiledWorkflow | None:
         """Return the workflow of a plan, made of what its definition carries."""
+        if definition.name == self.revisions.name:
+            return self._compiled(self.revisions.workflow, resources)
         workflow = self.revive(definition)
         return None if workflow is None else self._compiled(workflow, resources)
 
@@ -268,7 +417,8 @@ class GoalProgram:
         if not isinstance(carried, dict):
             return None
         tree = GoalTree.model_validate(carried["tree"])
-        workflow = self._workflow(tree, carried["options"])
+        kept = carried.get("kept", ())
+        workflow = self._workflow(tree, carried["options"], kept)
         for one in [workflow, *descendants(workflow)]:
             if one.name == definition.name:
                 return one
@@ -280,26 +430,36 @@ class GoalProgram:
         compiled = workflow.compile(resources)
         return replace(compiled, make=self.make)
 
-    def _workflow(self, tree: GoalTree, options: Mapping[str, Any]) -> Workflow:
-        carried = {key: options[key] for key in ("retry_attempts", "is_flat")}
-        schema = {
-            MADE_BY: self.name,
-            _PLAN: {"tree": tree.to_json(), "options": carried},
-        }
+    def _workflow(
+        self, tree: GoalTree, options: Mapping[str, Any], kept: Collection[str]
+    ) -> Workflow:
+        carried = {key: options[key] for key in _CARRIED_OPTIONS}
+        data = {"tree": tree.to_json(), "options": carried}
+        if kept:
+            data["kept"] = [*kept]
+        schema = {MADE_BY: self.name, _PLAN: data}
         return to_workflow(
             tree,
             self.catalog,
             name=self.name,
             is_flat=carried["is_flat"],
             schema=schema,
+            goals=Goals(
+                calls=self._nesting,
+                workflow=self.name,
+                kept=kept,
+                finishes=carried["running"] == "finish",
+            ),
             max_attempts=carried["retry_attempts"],
         )
 
 
-def unwrap(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the goal's result, of that of the child run."""
-    found: dict[str, Any] = dict(result)
-    return found.get(OUTPUTS, found) if set(found) == {OUTPUTS} else found
+def _can_replan(plan: Mapping[str, Any]) -> bool:
+    """Tell whether a task of a plan says that it may need another one."""
+    tree = GoalTree.model_validate(plan["tree"])
+    return any(
+        task.on_failure == "replan" for _, one in tree.walk() for task in one.graph.tasks
+    )
 
 
 async def _at_once(function: Any, *arguments: Any) -> Any:
@@ -313,9 +473,12 @@ async def _nobody(_goal: Any, _ctx: Any) -> object:
     )
 
 
-def _as_given(tree: GoalTree, catalog: Catalog, limits: Limits) -> Expansion:
+def _as_given(
+    tree: GoalTree, catalog: Catalog, limits: Limits, is_nestable: bool
+) -> Expansion:
     """Return a tree that is known already, checked as any other."""
-    issues = tree_issues(tree, catalog, limits) or flatten(tree)[1]
+    issues = tree_issues(tree, catalog, limits, is_nestable=is_nestable)
+    issues = issues or flatten(tree)[1]
     return Expansion(
         tree=None if issues else tree, issues=tuple(issues), budget=Budget(limits)
     )

@@ -43,8 +43,10 @@ class GoalResult:
         result: The outputs of the final tasks by their ids, or what the graph names as
             its outputs; a compound task's is the same of its own graph.
         run_id: The goal's run.
-        graph: The first level of the plan.
-        tree: All levels.
+        graph: The first level of the plan; after revisions that of the last one, with
+            the tasks that had completed before.
+        tree: All levels of it; without what was decomposed only when it was ready.
+        graphs: The chain of plans: the first level of each, the first plan first.
         revisions: How often the plan was made anew.
         stats: Figures.
 
@@ -55,5 +57,6 @@ class GoalResult:
     run_id: UUID
     graph: TaskGraph
     tree: GoalTree = field(repr=False)
+    graphs: tuple[TaskGraph, ...] = field(default=(), repr=False)
     revisions: int = 0
     stats: Mapping[str, Any] = field(default_factory=dict)

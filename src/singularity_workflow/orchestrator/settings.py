@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.names import did_you_mean, name_problem
+from singularity_workflow.orchestrator.expansion import Mode
 from singularity_workflow.orchestrator.limits import Limits
 
 __all__ = ["DEFAULT_WORKFLOW", "GOAL_TAG", "GoalOptions", "OptimizationLevel"]
@@ -22,7 +23,10 @@ GOAL_TAG: Final = "goal"
 """What every goal's run is tagged with."""
 
 _LEVELS: Final = ("off", "basic", "advanced", "aggressive")
+_MODES: Final = ("eager", "lazy")
+_RUNNING: Final = ("cancel", "finish")
 _MOST_ATTEMPTS: Final = 1_000
+_MOST_REPLANS: Final = 100
 _LONGEST_NAME: Final = 100
 """So that there is room for what is appended in names of plans."""
 
@@ -46,6 +50,14 @@ class GoalOptions:
             decomposition if that raises; from 1 to 1,000. Default 3.
         preserve_structure: True: each nested goal is a child run. Default False: all
             levels are tasks of one run.
+        expansion: "eager": compound tasks are decomposed before anything runs. "lazy":
+            each when it is ready, and its decomposer sees the real inputs; it is a
+            child run then. Default "eager".
+        max_replans: How often a plan may be made anew; from 0 to 100. Default 2.
+        running: What becomes of the tasks that run beside one that needs another plan.
+            "cancel": they are cancelled, and are for the new plan. "finish": what does
+            not depend on a task with `on_failure` of `replan` is done first; a
+            `NeedsReplan` of others does not wait. Default "cancel".
         optimization_level: `off`, `basic`, `advanced` or `aggressive`; kept with the
             run. Default `basic`.
         monitoring: True: progress is logged. Default False: failures only.
@@ -67,6 +79,9 @@ class GoalOptions:
     decompose_timeout: Duration | None = None
     retry_attempts: int = 3
     preserve_structure: bool = False
+    expansion: Mode = "eager"
+    max_replans: int = 2
+    running: Literal["cancel", "finish"] = "cancel"
     optimization_level: OptimizationLevel = "basic"
     monitoring: bool = False
     execution: Literal["local", "distributed"] = "local"
@@ -93,6 +108,19 @@ class GoalOptions:
                 f"optimization_level must be one of {', '.join(_LEVELS)}, got "
                 f"{self.optimization_level!r}",
                 hint=did_you_mean(str(self.optimization_level), _LEVELS),
+            )
+        for option, values in (("expansion", _MODES), ("running", _RUNNING)):
+            if getattr(self, option) not in values:
+                raise InvalidSetting(
+                    f"{option} must be {' or '.join(map(repr, values))}, got "
+                    f"{getattr(self, option)!r}"
+                )
+        replans = self.max_replans
+        is_number = isinstance(replans, int) and not isinstance(replans, bool)
+        if not is_number or not 0 <= replans <= _MOST_REPLANS:
+            raise InvalidSetting(
+                f"max_replans must be an integer from 0 to {_MOST_REPLANS}, got "
+                f"{replans!r}"
             )
         attempts = self.retry_attempts
         is_number = isinstance(attempts, int) and not isinstance(attempts, bool)

@@ -13,14 +13,16 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
 from singularity_workflow.errors import InvalidInput
 from singularity_workflow.model.adapters import Adapter, check, describe_failure
 from singularity_workflow.model.binding import Binding, compile_binding
+from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiler import call_by_keyword
+from singularity_workflow.model.context import Context
 from singularity_workflow.model.definition import StepKind
 from singularity_workflow.model.inputs import NO_ITEM, StepInputs
 from singularity_workflow.model.roles import Role, assign_roles
@@ -28,24 +30,104 @@ from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.orchestrator.catalog import Handler
 from singularity_workflow.orchestrator.goals import goal_input
 from singularity_workflow.orchestrator.plan import (
+    OUTPUTS,
     Group,
+    Kept,
     Output,
     PlannedTask,
     Scope,
     Source,
+    is_kept,
 )
 from singularity_workflow.orchestrator.schema_paths import look_up
 
 __all__ = [
+    "ATTEMPT",
+    "CARRIED",
+    "EXECUTE",
+    "JUDGE",
+    "GoalCalls",
+    "attempt_function",
     "child_input",
     "elements_of",
     "function_of",
     "gather",
+    "goal_function",
     "sees_run_input",
+    "unwrap",
 ]
 
+ATTEMPT: Final = "_attempt"
+"""Name of the step that tries the handler of a task that may become a goal."""
+
+CARRIED: Final = "_plan"
+"""What a plan's run gets besides what its tasks see, as a member of its input."""
+
+EXECUTE: Final = "_execute"
+"""Name of a goal's step whose output is its result."""
+
+JUDGE: Final = "_judge"
+"""Name of the same in a run of a further plan."""
+
+_KEPT: Final = "_kept"
 _ABSENT: Final = object()
 _MERGING: Final = frozenset({Role.MERGED, Role.RUN_INPUT})
+
+
+class GoalCalls(Protocol):
+    """What starts the goals that tasks are."""
+
+    async def call(
+        self,
+        task: PlannedTask,
+        ctx: Context,
+        carried: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        given: Mapping[str, Any],
+    ) -> ChildCall | Any:
+        """
+        Return the call of the child run that the task stands for, or its input.
+
+        Args:
+            task: The task.
+            ctx: Its step's context.
+            carried: What its plan's run carries.
+            inputs: What the tasks of the goal see.
+            given: All that the step got, for the handler that is tried first.
+        """
+
+
+def unwrap(result: Any) -> Any:
+    """Return what a goal gave, of the result of its run."""
+    while isinstance(result, dict) and set(result) in ({EXECUTE}, {JUDGE}):
+        (result,) = result.values()
+    if isinstance(result, dict) and set(result) in ({OUTPUTS}, {ATTEMPT}):
+        (result,) = result.values()
+    return result
+
+
+def goal_function(task: PlannedTask, goals: GoalCalls) -> StepFunction:
+    """Return what starts the goal that a task is, or the handler that comes first."""
+    names = task.needs(with_scope=True)
+
+    async def call(ctx: Context, run_input: Any, **given: Any) -> Any:
+        shown, carried = _split(run_input)
+        outputs = {**given, _KEPT: carried.get("kept", {})}
+        item = outputs.pop("item", NO_ITEM)
+        outputs.pop("index", 0)
+        inputs = _goal_input(task, shown, outputs, item)
+        return await goals.call(
+            task, ctx, carried, inputs, {**given, "run_input": run_input}
+        )
+
+    return _with_signature(
+        call, names, is_map=task.over is not None, takes_context=True
+    )
+
+
+def attempt_function(task: PlannedTask, handler: Handler) -> StepFunction:
+    """Return what tries a task's handler in a run of its own."""
+    return _build(_Call.of(task, handler), handler, is_apart=True)
 
 
 def function_of(task: PlannedTask, handler: Handler) -> StepFunction:
@@ -67,28 +149,35 @@ def sees_run_input(task: PlannedTask, handler: Handler) -> bool:
 
 def child_input(task: PlannedTask) -> StepFunction:
     """Return what makes the input of the child run that a compound task is."""
-    spec = task.spec
 
     def make_input(run_input: Any, item: Any = NO_ITEM, **outputs: Any) -> Any:
-        scope = Scope(
-            goal=spec.goal,
-            args={**spec.args, **task.args},
-            sources=task.sources,
-            outer=task.scope,
-        )
-        made = _scope_input(scope, run_input, outputs)
-        if item is not NO_ITEM:
-            made["item"] = item
-        return made
+        return _goal_input(task, run_input, outputs, item)
 
     names = task.needs(with_scope=True)
     return _with_signature(make_input, names, is_map=task.over is not None)
 
 
+def _goal_input(
+    task: PlannedTask, run_input: Any, outputs: Mapping[str, Any], item: Any
+) -> dict[str, Any]:
+    spec = task.spec
+    scope = Scope(
+        goal=spec.own_goal,
+        args={**spec.args, **task.args},
+        sources=task.sources,
+        outer=task.scope,
+    )
+    made = _scope_input(scope, run_input, outputs)
+    if item is not NO_ITEM:
+        made["item"] = item
+    return made
+
+
 def elements_of(source: Source, task: str) -> StepFunction:
     """Return what finds the array that *task* maps over."""
 
-    def find_elements(**outputs: Any) -> Any:
+    def find_elements(run_input: Any = None, **outputs: Any) -> Any:
+        outputs[_KEPT] = _split(run_input)[1].get("kept", {})
         found = _find(source, outputs, f"what task {task!r} maps over")
         if found is _ABSENT:
             return []
@@ -99,14 +188,15 @@ def elements_of(source: Source, task: str) -> StepFunction:
         return found
 
     return _with_signature(
-        find_elements, _names_of(source), is_map=False, takes_input=False
+        find_elements, _names_of(source), is_map=False, takes_input=is_kept(source)
     )
 
 
 def gather(outputs: Mapping[str, Source], ends: tuple[str, ...]) -> StepFunction:
     """Return what makes the result of a plan that says what its outputs are."""
 
-    def collect(**given: Any) -> dict[str, Any]:
+    def collect(run_input: Any = None, **given: Any) -> dict[str, Any]:
+        given[_KEPT] = _split(run_input)[1].get("kept", {})
         found = {
             name: _find(source, given, f"output {name!r}")
             for name, source in outputs.items()
@@ -115,7 +205,10 @@ def gather(outputs: Mapping[str, Source], ends: tuple[str, ...]) -> StepFunction
 
     names = [name for source in outputs.values() for name in _names_of(source)]
     return _with_signature(
-        collect, dict.fromkeys([*names, *ends]), is_map=False, takes_input=False
+        collect,
+        dict.fromkeys([*names, *ends]),
+        is_map=False,
+        takes_input=any(map(is_kept, outputs.values())),
     )
 
 
@@ -157,7 +250,8 @@ class _Call:
         """Return the handler's arguments, of what the step got."""
         task = self.task
         context = given.pop("ctx", None)
-        run_input = given.pop("run_input", None)
+        run_input, carried = _split(given.pop("run_input", None))
+        given[_KEPT] = carried.get("kept", {})
         item = given.pop("item", NO_ITEM)
         index = given.pop("index", 0)
         if task.scope is not None and self.binding.reads_run_input:
@@ -168,8 +262,10 @@ class _Call:
                 found = _find(task.sources[name], given, f"dependency {name!r}")
                 if found is not _ABSENT:
                     outputs[name] = found
+        kept = given.pop(_KEPT)
         inputs = StepInputs(run_input, outputs, item, index)
         arguments = self.binding.arguments(inputs, context, given)
+        given[_KEPT] = kept
         for name, value in self.values.items():
             arguments[name] = self._checked(name, deepcopy(value))
         for name, source in task.args.items():
@@ -193,28 +289,45 @@ class _Call:
             ) from error
 
 
-def _build(call: _Call, handler: Handler) -> StepFunction:
+def _build(
+    call: _Call, handler: Handler, *, is_apart: bool = False
+) -> StepFunction:
+    """
+    Return the step function of a call.
+
+    Args:
+        call: The call.
+        handler: What it calls.
+        is_apart: Whether all that the task's step got is the run's input.
+    """
     function: Callable[..., Any] = call.function
     step: Callable[..., Any]
+
+    def arguments(given: dict[str, Any]) -> dict[str, Any]:
+        if is_apart:
+            given = {**given, **given.pop("run_input")}
+        return call.arguments(given)
+
     if handler.signature.is_async:
 
         async def run_async(**given: Any) -> Any:
-            return await function(**call.arguments(given))
+            return await function(**arguments(given))
 
         step = run_async
     else:
 
         def run(**given: Any) -> Any:
-            return function(**call.arguments(given))
+            return function(**arguments(given))
 
         step = run
     task, binding = call.task, call.binding
-    names = dict.fromkeys(task.needs(with_scope=binding.reads_run_input))
+    reads = binding.reads_run_input
+    names = dict.fromkeys(task.needs(with_scope=reads))
     step = _with_signature(
         step,
-        names,
-        is_map=task.over is not None,
-        takes_input=binding.reads_run_input,
+        () if is_apart else names,
+        is_map=task.over is not None and not is_apart,
+        takes_input=reads or is_apart or task.has_kept(with_scope=reads),
         takes_context=binding.takes_context,
         resources=[name for name in binding.needs_resources if name not in names],
     )
@@ -285,7 +398,7 @@ def _scope_input(
     made.update(goal_input(scope.goal))
     for name, one in scope.args.items():
         value = one
-        if isinstance(one, (Output, Group)):
+        if isinstance(one, (Output, Kept, Group)):
             value = _find(one, outputs, f"argument {name!r}")
         if value is not _ABSENT:
             made[name] = value
@@ -300,10 +413,17 @@ def _find(source: Source, outputs: Mapping[str, Any], what: str) -> Any:
             name: _find(one, outputs, what) for name, one in source.members.items()
         }
         return {name: one for name, one in found.items() if one is not _ABSENT}
+    if isinstance(source, Kept):
+        outputs = outputs[_KEPT]
     if source.task not in outputs:
         return _ABSENT
+    output = outputs[source.task]
+    if isinstance(source, Output) and source.is_goal:
+        if output == {}:
+            return _ABSENT  # its handler was tried, and skipped the task
+        output = [*map(unwrap, output)] if isinstance(output, list) else unwrap(output)
     try:
-        return look_up(outputs[source.task], source.path)
+        return look_up(output, source.path)
     except LookupError as error:
         raise InvalidInput(
             f"{what}: {error} in the output of {source.task!r} ({source.path})"
@@ -313,4 +433,14 @@ def _find(source: Source, outputs: Mapping[str, Any], what: str) -> Any:
 def _names_of(source: Source) -> list[str]:
     if isinstance(source, Output):
         return [source.task]
+    if isinstance(source, Kept):
+        return []
     return [name for one in source.members.values() for name in _names_of(one)]
+
+
+def _split(run_input: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Return what tasks see of a plan's run input, and what it carries besides."""
+    if not isinstance(run_input, dict) or CARRIED not in run_input:
+        return run_input, {}
+    shown = {key: one for key, one in run_input.items() if key != CARRIED}
+    return shown, run_input[CARRIED]

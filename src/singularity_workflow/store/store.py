@@ -229,6 +229,29 @@ class Store:
         """Return what a step of a run has given, None if it has not completed."""
         return await self._pooled("runs/step_output", run_id=run_id, step=step)
 
+    async def step_outputs(self, run_id: UUID) -> dict[str, Any]:
+        """Return what the completed steps of a run have given, by name."""
+        found: dict[str, Any] = await self._pooled("runs/step_outputs", run_id=run_id)
+        return found
+
+    async def task_children(
+        self, run_id: UUID, step: str, index: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return the child runs that a task has started, the oldest first."""
+        found: list[dict[str, Any]] = await self._pooled(
+            "runs/task_children", run_id=run_id, step=step, index=index
+        )
+        return found
+
+    async def outputs_below(
+        self, run_id: UUID, steps: Collection[str], member: str
+    ) -> list[Any]:
+        """Return a member of what steps of these names gave in a run and below it."""
+        found: list[Any] = await self._pooled(
+            "runs/outputs_below", run_id=run_id, steps=list(steps), member=member
+        )
+        return found
+
     async def list_runs(
         self, filter: Mapping[str, object], *, before: UUID | None, limit: int
     ) -> tuple[list[dict[str, Any]], UUID | None]:

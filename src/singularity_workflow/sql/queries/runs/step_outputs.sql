@@ -1,0 +1,1 @@
+select singularity_workflow.step_outputs(%(run_id)s::uuid);
