@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from singularity_workflow.errors import DecompositionFailed
+from singularity_workflow.errors import ConnectionFailed, DecompositionFailed
 from singularity_workflow.model.definition import Definition, StepDefinition, StepKind
 from singularity_workflow.model.issues import Issue, json_pointer, raise_issues
 from singularity_workflow.model.names import MAX_NAME_LENGTH
@@ -49,14 +49,23 @@ from singularity_workflow.orchestrator.task_functions import (
 from singularity_workflow.orchestrator.tree import GoalTree
 from singularity_workflow.orchestrator.validation import validate
 
-__all__ = ["Goals", "plan_name", "raise_decomposition", "to_workflow", "tree_issues"]
+__all__ = [
+    "MANY_ATTEMPTS",
+    "Goals",
+    "plan_name",
+    "raise_decomposition",
+    "to_workflow",
+    "tree_issues",
+]
 
 DEFAULT_NAME: Final = "goal"
 _DIGITS: Final = 16
 _WIDEST: Final = Limits(max_depth=MAX_DEPTH, max_tasks=MAX_TASKS, max_fan_out=MAX_TASKS)
 """What is made a workflow was held to its own limits before."""
-_MANY_ATTEMPTS: Final = RetryPolicy(max_attempts=1_000, delay=0, jitter=False)
-"""Of steps that decide by themselves whether there is another one."""
+MANY_ATTEMPTS: Final = RetryPolicy(
+    max_attempts=1_000, delay=0, jitter=False, retry_on=(ConnectionFailed,)
+)
+"""Of steps that decide by themselves what comes after a child run has failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +275,7 @@ class _Compiler:
                 workflow = self._goals.workflow
             else:
                 # its attempts are those of the run that tries it
-                options = replace(options, retry=_MANY_ATTEMPTS, timeout=None)
+                options = replace(options, retry=MANY_ATTEMPTS, timeout=None)
         elif task.nested is None:
             handler = self._catalog[task.spec.function]
             function = function_of(task, handler)

@@ -197,7 +197,7 @@ class TaskSpec(BaseModel):
 
     @property
     def becomes_goal(self) -> bool:
-        """Whether it is decomposed: when it is ready, or when its handler has failed."""
+        """Whether it is decomposed, if only when its handler has failed."""
         return self.goal is not None or self.on_failure == "decompose"
 
     @property

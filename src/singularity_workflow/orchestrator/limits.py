@@ -101,7 +101,7 @@ class Budget:
         self.tokens: int = self.before["tokens"]
         self.expansions: int = self.before["expansions"]
         self._clock = clock
-        self._began_at = clock() - self.before["decomposition_time"]
+        self._began_at: float = clock() - self.before["decomposition_time"]
 
     def spend(self, *, calls: int = 0, tokens: int = 0) -> None:
         """

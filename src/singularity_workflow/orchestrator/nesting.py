@@ -107,4 +107,5 @@ def cause_of(run: Mapping[str, Any]) -> tuple[str, str]:
     if error:
         return str(error.get("type", "")), str(error.get("message", ""))
     why = f": {run['reason']}" if run["reason"] else ""
-    return "", f"run {run['id']} of workflow {run['workflow']!r} was {run['status']}{why}"
+    what = f"run {run['id']} of workflow {run['workflow']!r}"
+    return "", f"{what} was {run['status']}{why}"

@@ -45,6 +45,7 @@ from singularity_workflow.orchestrator.reading import parse_graph
 from singularity_workflow.orchestrator.results import GoalResult
 from singularity_workflow.orchestrator.revisions import (
     DECOMPOSE,
+    DECOMPOSITION_FAILED,
     REPLAN,
     revision_name,
 )
@@ -233,8 +234,8 @@ class Orchestrator:
             options: As of `GoalOptions`.
 
         Raises:
-            DecompositionFailed: No plan could be made, or only one that is wrong; no
-                task has run.
+            DecompositionFailed: No plan could be made, or only one that is wrong. If it
+                was the first one, no task has run.
             RunFailed: A task used up its attempts.
             RunCancelled: The goal was cancelled.
             RunTimeout: Its time is over.
@@ -655,8 +656,8 @@ def _decomposition_error(
     program: GoalProgram, run_id: UUID, error: RunFailed
 ) -> DecompositionFailed | None:
     """Return what a failed decomposition raised, None if something else failed."""
-    kind = f"{DecompositionFailed.__module__}.{DecompositionFailed.__qualname__}"
-    if error.step != DECOMPOSE or error.error_type != kind:
+    kind = DECOMPOSITION_FAILED
+    if error.step not in (DECOMPOSE, EXECUTE) or error.error_type != kind:
         return None
     issues = program.failures.pop(run_id, ())
     message = error.message.partition(f"{kind}: ")[2] or error.message

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
@@ -30,6 +30,7 @@ from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.adapting import Planner
 from singularity_workflow.orchestrator.catalog import Catalog
 from singularity_workflow.orchestrator.compilation import (
+    MANY_ATTEMPTS,
     Goals,
     raise_decomposition,
     to_workflow,
@@ -146,13 +147,7 @@ class GoalProgram:
             f"{self.name}__plan",
             name=EXECUTE,
             depends_on=[DECOMPOSE],
-            # which only the step itself knows to be of use
-            retry=RetryPolicy(
-                max_attempts=_MOST_ATTEMPTS,
-                delay=0,
-                jitter=False,
-                give_up_on=(DecompositionFailed,),
-            ),
+            retry=MANY_ATTEMPTS,
         )(execute)
         return workflow
 
@@ -179,7 +174,7 @@ class GoalProgram:
             assert found.tree is not None
             known = await self.register(found.tree, options)
         except DecompositionFailed as error:
-            _keep(self.failures, ctx.run_id, error.issues)
+            self.keep_failure(ctx.run_id, error.issues)
             tell("goal_decomposition_failed", {"error": error.message})
             raise
         answer = {
@@ -256,13 +251,15 @@ class GoalProgram:
 
     async def budget(self, limits: Limits, root: str) -> tuple[Budget, int]:
         """Return what all parts of a goal have used so far, and their tasks."""
-        used = await self.store.outputs_below(
-            UUID(root), [DECOMPOSE, REPLAN], "stats"
-        )
+        used = await self.store.outputs_below(UUID(root), [DECOMPOSE, REPLAN], "stats")
         names = ("expansions", "calls", "tokens", "decomposition_time")
         before = {name: sum(one[name] for one in used) for name in names}
         tasks = sum(one["tasks"] for one in used if not one.get("is_revision"))
         return Budget(limits, before=before), tasks
+
+    def keep_failure(self, run_id: UUID, issues: Sequence[Issue]) -> None:
+        """Keep what was wrong with a plan, for whoever waits for the run."""
+        _keep(self.failures, run_id, tuple(issues))
 
     @staticmethod
     def usage_of(found: Expansion, seconds: float) -> dict[str, Any]:
@@ -394,9 +391,7 @@ class GoalProgram:
             if one.name not in self._known:
                 compiled = await call(self._compiled, one, self.catalog.resources)
                 compiled = _with_children(compiled, self._known)
-                data = await self.store.register_workflow(
-                    compiled.definition.to_json()
-                )
+                data = await self.store.register_workflow(compiled.definition.to_json())
                 self._known[one.name] = _Known(data["workflow_id"], compiled)
         while len(self._known) > _MOST_PLANS:
             self._known.popitem(last=False)
@@ -434,7 +429,7 @@ class GoalProgram:
         self, tree: GoalTree, options: Mapping[str, Any], kept: Collection[str]
     ) -> Workflow:
         carried = {key: options[key] for key in _CARRIED_OPTIONS}
-        data = {"tree": tree.to_json(), "options": carried}
+        data: dict[str, Any] = {"tree": tree.to_json(), "options": carried}
         if kept:
             data["kept"] = [*kept]
         schema = {MADE_BY: self.name, _PLAN: data}
@@ -457,9 +452,8 @@ class GoalProgram:
 def _can_replan(plan: Mapping[str, Any]) -> bool:
     """Tell whether a task of a plan says that it may need another one."""
     tree = GoalTree.model_validate(plan["tree"])
-    return any(
-        task.on_failure == "replan" for _, one in tree.walk() for task in one.graph.tasks
-    )
+    tasks = (task for _, one in tree.walk() for task in one.graph.tasks)
+    return any(task.on_failure == "replan" for task in tasks)
 
 
 async def _at_once(function: Any, *arguments: Any) -> Any:

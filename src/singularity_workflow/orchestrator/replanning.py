@@ -133,9 +133,7 @@ def read_outputs(
     return found
 
 
-def level_to_replan(
-    tree: GoalTree, path: _Path, *, is_asked: bool
-) -> _Path | None:
+def level_to_replan(tree: GoalTree, path: _Path, *, is_asked: bool) -> _Path | None:
     """
     Return the path of the graph that must be planned anew; None: the goal fails.
 
@@ -200,9 +198,7 @@ class Combined:
     issues: tuple[Issue, ...]
 
 
-def combine(
-    tree: GoalTree, level: _Path, done: Done, remainder: TaskGraph
-) -> Combined:
+def combine(tree: GoalTree, level: _Path, done: Done, remainder: TaskGraph) -> Combined:
     """
     Return the next graph at *level*: what has completed there, and the remainder.
 
@@ -237,9 +233,7 @@ def combine(
     ]
     same = {task.id for task in left if before.get(task.id) == task}
     known = {
-        name: one
-        for name, one in old.nested.items()
-        if name in through or name in same
+        name: one for name, one in old.nested.items() if name in through or name in same
     }
     graph = TaskGraph.model_construct(
         version=1,
@@ -256,9 +250,7 @@ def combine(
         and not (name in skipped and name not in ours)
         and name not in same
     )
-    return Combined(
-        graph=graph, known=known, dropped=dropped, issues=tuple(issues)
-    )
+    return Combined(graph=graph, known=known, dropped=dropped, issues=tuple(issues))
 
 
 def _outputs(

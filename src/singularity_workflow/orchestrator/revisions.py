@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from singularity_workflow.errors import DecompositionFailed
-from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import MADE_BY
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.issues import Issue
@@ -28,7 +27,7 @@ from singularity_workflow.orchestrator.compilation import raise_decomposition
 from singularity_workflow.orchestrator.contexts import Failure, ReplanContext
 from singularity_workflow.orchestrator.expansion import Expansion, expand
 from singularity_workflow.orchestrator.goals import goal_hash, goal_input
-from singularity_workflow.orchestrator.limits import Budget, Limits
+from singularity_workflow.orchestrator.limits import Limits
 from singularity_workflow.orchestrator.nesting import cause_of
 from singularity_workflow.orchestrator.reading import parse_graph
 from singularity_workflow.orchestrator.replanning import (
@@ -51,10 +50,14 @@ from singularity_workflow.orchestrator.validation import validate
 if TYPE_CHECKING:
     from singularity_workflow.orchestrator.program import GoalProgram
 
-__all__ = ["DECOMPOSE", "REPLAN", "Revisions", "revision_name"]
+__all__ = ["DECOMPOSE", "DECOMPOSITION_FAILED", "REPLAN", "Revisions", "revision_name"]
 
 DECOMPOSE: Final = "_decompose"
 REPLAN: Final = "_replan"
+DECOMPOSITION_FAILED: Final = (
+    f"{DecompositionFailed.__module__}.{DecompositionFailed.__qualname__}"
+)
+"""As what it is stored."""
 
 _MOST_ATTEMPTS: Final = 1_000
 _OVER: Final = "_over_"
@@ -88,7 +91,7 @@ class Revisions:
             ),
         )(self.replan)
 
-        async def execute(run_input: Any, _replan: Any) -> ChildCall:
+        async def execute(run_input: Any, _replan: Any) -> Any:
             return await self._program.call_plan(run_input, _replan)
 
         async def judge(run_input: Any, _execute: Any, ctx: Context) -> Any:
@@ -128,7 +131,7 @@ class Revisions:
             under = await self._store.task_children(UUID(last["id"]), EXECUTE)
             step = (last["error"] or {}).get("step")
             if last["status"] != "failed" or step == REPLAN or not under:
-                raise Fail(cause_of(last)[1])
+                raise self._end(ctx, last, cause_of(last)[1])
             run = under[-1]
             plan = await self._store.step_output(UUID(last["id"]), REPLAN)
         if last["status"] != "failed":
@@ -136,7 +139,7 @@ class Revisions:
         stopped = await self._stopped(run_input, plan, run)
         options = run_input["options"]
         if stopped is None:
-            raise Fail(_told(run))
+            raise self._end(ctx, run, _told(run))
         if len(children) > options["max_replans"]:
             raise Fail(
                 f"{_told(run)}; the plan was made anew {len(children) - 1} times, and "
@@ -150,6 +153,19 @@ class Revisions:
             "plan_run": run["id"],
             "stopped": stopped,
         }
+
+    def _end(self, ctx: Context, run: Mapping[str, Any], message: str) -> Exception:
+        """Return what a goal ends with because *run* has failed with *message*."""
+        error = (run["error"] or {}).get("error") or {}
+        below = UUID(run["id"])
+        if error.get("type") == "child_failed":
+            below = UUID(error["child_run_id"])
+            error = (error.get("cause") or {}).get("error") or {}
+        if error.get("type") != DECOMPOSITION_FAILED:
+            return Fail(message)
+        issues = self._program.failures.get(below, ())
+        self._program.keep_failure(ctx.run_id, issues)
+        return DecompositionFailed(str(error.get("message", "")), issues=issues)
 
     async def _stopped(
         self,
@@ -237,6 +253,7 @@ class Revisions:
             assert found.tree is not None
             known = await program.register(found.tree, options, done.keys)
         except DecompositionFailed as error:
+            program.keep_failure(ctx.run_id, error.issues)
             tell("goal_replan_failed", {"revision": revision, "error": error.message})
             raise
         answer = {
@@ -253,10 +270,8 @@ class Revisions:
                 **program.usage_of(found, time.monotonic() - began_at),
             },
         }
-        tell(
-            "plan_revised",
-            {"revision": revision, "reason": stopped["message"], "stats": answer["stats"]},
-        )
+        told = {name: answer[name] for name in ("revision", "reason", "stats")}
+        tell("plan_revised", told)
         return answer
 
     async def _ask(

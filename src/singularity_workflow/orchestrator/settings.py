@@ -109,26 +109,9 @@ class GoalOptions:
                 f"{self.optimization_level!r}",
                 hint=did_you_mean(str(self.optimization_level), _LEVELS),
             )
-        for option, values in (("expansion", _MODES), ("running", _RUNNING)):
-            if getattr(self, option) not in values:
-                raise InvalidSetting(
-                    f"{option} must be {' or '.join(map(repr, values))}, got "
-                    f"{getattr(self, option)!r}"
-                )
-        replans = self.max_replans
-        is_number = isinstance(replans, int) and not isinstance(replans, bool)
-        if not is_number or not 0 <= replans <= _MOST_REPLANS:
-            raise InvalidSetting(
-                f"max_replans must be an integer from 0 to {_MOST_REPLANS}, got "
-                f"{replans!r}"
-            )
-        attempts = self.retry_attempts
-        is_number = isinstance(attempts, int) and not isinstance(attempts, bool)
-        if not is_number or not 1 <= attempts <= _MOST_ATTEMPTS:
-            raise InvalidSetting(
-                f"retry_attempts must be an integer from 1 to {_MOST_ATTEMPTS}, got "
-                f"{attempts!r}"
-            )
+        self._check_choices()
+        self._check_number("max_replans", 0, _MOST_REPLANS)
+        self._check_number("retry_attempts", 1, _MOST_ATTEMPTS)
         for option in ("timeout", "decompose_timeout"):
             try:
                 if getattr(self, option) is not None:
@@ -136,6 +119,22 @@ class GoalOptions:
             except ValueError as error:
                 raise InvalidSetting(f"{option} {error}") from None
         self.effective_limits()  # which refuses a max_depth that cannot be
+
+    def _check_choices(self) -> None:
+        for option, values in (("expansion", _MODES), ("running", _RUNNING)):
+            if getattr(self, option) not in values:
+                raise InvalidSetting(
+                    f"{option} must be {' or '.join(map(repr, values))}, got "
+                    f"{getattr(self, option)!r}"
+                )
+
+    def _check_number(self, name: str, lowest: int, highest: int) -> None:
+        value = getattr(self, name)
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if not is_number or not lowest <= value <= highest:
+            raise InvalidSetting(
+                f"{name} must be an integer from {lowest} to {highest}, got {value!r}"
+            )
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> GoalOptions:

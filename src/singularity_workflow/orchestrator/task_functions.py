@@ -289,9 +289,7 @@ class _Call:
             ) from error
 
 
-def _build(
-    call: _Call, handler: Handler, *, is_apart: bool = False
-) -> StepFunction:
+def _build(call: _Call, handler: Handler, *, is_apart: bool = False) -> StepFunction:
     """
     Return the step function of a call.
 
