@@ -8,9 +8,10 @@ tried first, in a run of its own, and becomes a goal when that has failed for go
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
+from singularity_workflow.errors import DecompositionFailed
 from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.context import Context
@@ -19,7 +20,12 @@ from singularity_workflow.orchestrator.goals import goal_hash
 from singularity_workflow.orchestrator.plan import PlannedTask
 from singularity_workflow.orchestrator.signals import NEEDS_REPLAN, NeedsReplan
 
-__all__ = ["ChildStore", "Nesting", "cause_of"]
+__all__ = ["DECOMPOSITION_FAILED", "ChildStore", "Nesting", "cause_of"]
+
+DECOMPOSITION_FAILED: Final = (
+    f"{DecompositionFailed.__module__}.{DecompositionFailed.__qualname__}"
+)
+"""As what it is stored."""
 
 
 class ChildStore(Protocol):
@@ -38,6 +44,7 @@ class Nesting:
         name: Name of the goals' workflow.
         store: Where runs are.
         workflow: Returns that workflow, which the database has.
+        passed_on: Returns the failure of a plan, for the run above.
     """
 
     def __init__(
@@ -45,7 +52,9 @@ class Nesting:
         name: str,
         store: ChildStore,
         workflow: Callable[[], Awaitable[tuple[int, CompiledWorkflow]]],
+        passed_on: Callable[[UUID, UUID, str], DecompositionFailed],
     ) -> None:
+        self._passed_on = passed_on
         self._name = name
         self._store = store
         self._workflow = workflow
@@ -63,7 +72,7 @@ class Nesting:
             tried = await self._store.task_children(ctx.run_id, ctx.step, ctx.index)
             if not tried:
                 return given
-            self._check(tried[-1])
+            self._check(tried[-1], ctx)
         above = carried["nest"]
         hashes: list[str] = []
         scope = task.scope
@@ -86,15 +95,18 @@ class Nesting:
         workflow_id, workflow = await self._workflow()
         return ChildCall(workflow_id=workflow_id, workflow=workflow, input=data)
 
-    def _check(self, last: Mapping[str, Any]) -> None:
+    def _check(self, last: Mapping[str, Any], ctx: Context) -> None:
         """
         Tell whether the goal comes next, after what has become of the last run.
 
         Raises:
+            DecompositionFailed: No plan could be made of the goal.
             NeedsReplan: The handler has asked for another plan.
             Fail: The goal has failed too, or the run was ended by somebody.
         """
         kind, message = cause_of(last)
+        if last["workflow"] == self._name and kind == DECOMPOSITION_FAILED:
+            raise self._passed_on(UUID(last["id"]), ctx.run_id, message)
         if last["status"] != "failed" or last["workflow"] == self._name:
             raise Fail(message)
         if kind == NEEDS_REPLAN:

@@ -40,12 +40,12 @@ from singularity_workflow.orchestrator.compilation import (
 from singularity_workflow.orchestrator.events import emit
 from singularity_workflow.orchestrator.goals import goal_hash, read_goal
 from singularity_workflow.orchestrator.graph import TaskGraph
+from singularity_workflow.orchestrator.nesting import DECOMPOSITION_FAILED
 from singularity_workflow.orchestrator.program import GoalProgram, descendants
 from singularity_workflow.orchestrator.reading import parse_graph
 from singularity_workflow.orchestrator.results import GoalResult
 from singularity_workflow.orchestrator.revisions import (
     DECOMPOSE,
-    DECOMPOSITION_FAILED,
     REPLAN,
     revision_name,
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from keyword import iskeyword
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -488,7 +489,8 @@ def _unique_id(path: _Path, taken: set[str]) -> str:
     """Return the id of a task in the plan, and take it."""
     name = ID_SEPARATOR.join(path)
     tries = 0
-    while name in taken or len(name) > MAX_ID_LENGTH:
+    # functions take outputs by name, which none can under a word of Python
+    while name in taken or len(name) > MAX_ID_LENGTH or iskeyword(name):
         text = "/".join(path) + (f"/{tries}" if tries else "")
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         kept = MAX_ID_LENGTH - len(digest) - 1

@@ -125,7 +125,7 @@ class GoalProgram:
         self.store = store
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._own: dict[str, _Known] = {}
-        self._nesting = Nesting(name, store, self._goal_workflow)
+        self._nesting = Nesting(name, store, self._goal_workflow, self.passed_on)
         self.workflow = self._build()
         self.revisions = Revisions(self)
 
@@ -164,19 +164,18 @@ class GoalProgram:
         def tell(name: str, members: Mapping[str, Any]) -> None:
             self.tell(name, ctx.run_id, options, {"goal": goal, **members})
 
-        async def ask() -> Expansion:
-            return await self._expand(run_input, ctx.attempt, tell)
+        async def ask() -> tuple[Expansion, _Known]:
+            found = await self._expand(run_input, ctx.attempt, tell)
+            return found, await self.register_found(goal, found, options)
 
         tell("goal_decomposition_started", {"attempt": ctx.attempt})
         try:
-            found = await self.in_time(ask, options, ctx.attempt, tell)
-            raise_decomposition(goal, list(found.issues))
-            assert found.tree is not None
-            known = await self.register(found.tree, options)
+            found, known = await self.in_time(ask, options, ctx.attempt, tell)
         except DecompositionFailed as error:
             self.keep_failure(ctx.run_id, error.issues)
             tell("goal_decomposition_failed", {"error": error.message})
             raise
+        assert found.tree is not None
         answer = {
             "tree": found.tree.to_json(),
             "workflow_id": known.workflow_id,
@@ -260,6 +259,12 @@ class GoalProgram:
     def keep_failure(self, run_id: UUID, issues: Sequence[Issue]) -> None:
         """Keep what was wrong with a plan, for whoever waits for the run."""
         _keep(self.failures, run_id, tuple(issues))
+
+    def passed_on(self, run_id: UUID, above: UUID, message: str) -> DecompositionFailed:
+        """Return the failure of a plan, for the run above that fails with it."""
+        issues = self.failures.get(run_id, ())
+        self.keep_failure(above, issues)
+        return DecompositionFailed(message, issues=issues)
 
     @staticmethod
     def usage_of(found: Expansion, seconds: float) -> dict[str, Any]:
@@ -370,6 +375,23 @@ class GoalProgram:
             used_tasks=0 if tree is not None else tasks,
             notify=tell,
         )
+
+    async def register_found(
+        self,
+        goal: Any,
+        found: Expansion,
+        options: Mapping[str, Any],
+        kept: Collection[str] = (),
+    ) -> _Known:
+        """
+        Return the workflow of what a goal was decomposed into.
+
+        Raises:
+            DecompositionFailed: With everything that is wrong with it.
+        """
+        raise_decomposition(goal, list(found.issues))
+        assert found.tree is not None
+        return await self.register(found.tree, options, kept)
 
     async def register(
         self, tree: GoalTree, options: Mapping[str, Any], kept: Collection[str] = ()

@@ -23,12 +23,11 @@ from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.signals import Fail
 from singularity_workflow.model.workflow import Workflow
-from singularity_workflow.orchestrator.compilation import raise_decomposition
 from singularity_workflow.orchestrator.contexts import Failure, ReplanContext
 from singularity_workflow.orchestrator.expansion import Expansion, expand
 from singularity_workflow.orchestrator.goals import goal_hash, goal_input
 from singularity_workflow.orchestrator.limits import Limits
-from singularity_workflow.orchestrator.nesting import cause_of
+from singularity_workflow.orchestrator.nesting import DECOMPOSITION_FAILED, cause_of
 from singularity_workflow.orchestrator.reading import parse_graph
 from singularity_workflow.orchestrator.replanning import (
     Combined,
@@ -50,14 +49,10 @@ from singularity_workflow.orchestrator.validation import validate
 if TYPE_CHECKING:
     from singularity_workflow.orchestrator.program import GoalProgram
 
-__all__ = ["DECOMPOSE", "DECOMPOSITION_FAILED", "REPLAN", "Revisions", "revision_name"]
+__all__ = ["DECOMPOSE", "REPLAN", "Revisions", "revision_name"]
 
 DECOMPOSE: Final = "_decompose"
 REPLAN: Final = "_replan"
-DECOMPOSITION_FAILED: Final = (
-    f"{DecompositionFailed.__module__}.{DecompositionFailed.__qualname__}"
-)
-"""As what it is stored."""
 
 _MOST_ATTEMPTS: Final = 1_000
 _OVER: Final = "_over_"
@@ -163,9 +158,8 @@ class Revisions:
             error = (error.get("cause") or {}).get("error") or {}
         if error.get("type") != DECOMPOSITION_FAILED:
             return Fail(message)
-        issues = self._program.failures.get(below, ())
-        self._program.keep_failure(ctx.run_id, issues)
-        return DecompositionFailed(str(error.get("message", "")), issues=issues)
+        message = str(error.get("message", ""))
+        return self._program.passed_on(below, ctx.run_id, message)
 
     async def _stopped(
         self,
@@ -244,18 +238,18 @@ class Revisions:
 
         tell("goal_replan_started", {"revision": revision, "failed": stopped["task"]})
 
-        async def ask() -> tuple[Expansion, Done]:
-            return await self._ask(run_input, last, ctx.attempt, tell)
+        async def ask() -> tuple[Expansion, Done, Any]:
+            found, done = await self._ask(run_input, last, ctx.attempt, tell)
+            known = await program.register_found(goal, found, options, done.keys)
+            return found, done, known
 
         try:
-            found, done = await program.in_time(ask, options, ctx.attempt, tell)
-            raise_decomposition(goal, list(found.issues))
-            assert found.tree is not None
-            known = await program.register(found.tree, options, done.keys)
+            found, done, known = await program.in_time(ask, options, ctx.attempt, tell)
         except DecompositionFailed as error:
             program.keep_failure(ctx.run_id, error.issues)
             tell("goal_replan_failed", {"revision": revision, "error": error.message})
             raise
+        assert found.tree is not None
         answer = {
             "tree": found.tree.to_json(),
             "kept": dict(done.outputs),
