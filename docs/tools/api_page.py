@@ -57,7 +57,7 @@ _GROUPS = {
 _GOAL_GROUPS = {
     "Goals": (
         "WorkflowComposer", "Orchestrator", "GoalOptions", "GoalResult", "GoalHandle",
-        "SyncWorkflowComposer", "SyncOrchestrator", "SyncGoalHandle",
+        "SyncWorkflowComposer", "SyncOrchestrator", "SyncGoalHandle", "NeedsReplan",
     ),
     "Task graphs": (
         "TaskGraph", "TaskSpec", "Ref", "GoalTree", "Catalog", "CatalogView", "Limits",

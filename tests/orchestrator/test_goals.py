@@ -650,3 +650,19 @@ def test_the_blocking_twins_have_the_same_methods(sync, twin):
             or name in ours
             or not inspect.iscoroutinefunction(getattr(sync, name))
         ), one
+
+
+def test_a_task_may_be_called_like_a_word_of_python(composer):
+    """
+    No parameter can have such a name; whoever wants its output uses its input, or args.
+    """
+    tasks = [
+        {"id": "in", "handler": "one"},
+        {"id": "class", "handler": "add", "args": {"n": {"task": "in"}}},
+    ]
+
+    found = composer.compose_from_goal(
+        "goal", plan(*tasks), {"one": lambda: 1, "add": lambda n: n + 1}
+    )
+
+    assert found.result == {"class": 2}

@@ -129,7 +129,7 @@ def test_the_planner_is_told_what_there_is(composer):
 
 def test_a_task_may_ask_for_it(composer):
     """
-    NeedsReplan ends it at once, whatever attempts are left and whatever on_failure says.
+    NeedsReplan ends it at once, whatever attempts are left.
     """
     attempts = []
 
@@ -293,12 +293,13 @@ def test_a_remainder_may_be_empty(composer):
 
 def test_only_the_goal_that_needs_it_is_planned_anew(composer):
     """
-    Of a nested goal the rest of the plan stays as it is, and so does what is done there.
+    The rest of the plan stays as it is, and so does what is done in the nested goal.
     """
     log = Log("dig")
 
     class Nested:
-        asked = []
+        def __init__(self):
+            self.asked = []
 
         def decompose(self, goal):
             if goal == "cellar":
@@ -370,7 +371,7 @@ def test_what_runs_beside_is_cancelled(composer):
         if ends:
             return "slow"
         ends.append("begun")
-        await asyncio.Event().wait()
+        return await asyncio.Event().wait()
 
     def fragile(input):
         began.wait(timeout=20)

@@ -1,4 +1,4 @@
-"""singularity_workflow.outputs_below: what steps of some names gave in runs below one."""
+"""singularity_workflow.outputs_below: what steps gave in runs below one."""
 
 from __future__ import annotations
 
