@@ -6,9 +6,9 @@ import asyncio
 import threading
 
 import pytest
-from engine.support import unique
+from engine.support import run, unique
 
-from singularity_workflow import DecompositionFailed, RunFailed
+from singularity_workflow import AsyncEngine, DecompositionFailed, RunFailed, Worker
 from singularity_workflow.orchestrator import (
     Limits,
     NeedsReplan,
@@ -566,6 +566,41 @@ def test_two_goals_replan_at_once(composer):
 
     assert [one.result for one in found] == [{"c": "xx"}, {"c": "yy"}]
     assert [one.revisions for one in found] == [1, 1]
+
+
+@pytest.mark.parametrize("running", ["cancel", "finish"])
+def test_workers_replan_distributed_goals(dsn, running):
+    """
+    Who has the goal's workflow has all that further plans need.
+    """
+
+    async def main():
+        name, log = unique("far"), Log("b", "d")
+        planner = Planner(
+            [step("a"), FRAGILE],
+            [step("d", "a", goal="sub", retry=NO_RETRY)],
+        )
+        planner.decompose = lambda goal: (
+            [step("e", handler="c")] if goal == "sub" else planner.plan
+        )
+        functions = log.catalog("abcd")
+        async with AsyncEngine(dsn) as one, AsyncEngine(dsn) as other:
+            theirs = await Orchestrator(other).goal_workflow(
+                planner, functions, workflow_name=name
+            )
+            async with Worker(other, [theirs]):
+                found = await Orchestrator(one).execute_goal(
+                    "goal", planner, functions, execution="distributed",
+                    workflow_name=name, running=running,
+                )  # fmt: skip
+        return found, log.ran
+
+    found, ran = run(main)
+
+    assert set(found.result) == {"d"}
+    assert set(found.result["d"]) == {"e"}
+    assert ran == ["a", "b", "c"]
+    assert found.revisions == 1
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ class Nesting:
     ) -> ChildCall | Any:
         """Return the call of the child run that the task stands for, or its input."""
         if not task.spec.is_compound:
-            tried = await self._store.task_children(ctx.run_id, ctx.step, ctx.index)
+            tried: list[dict[str, Any]] = []
+            if ctx.attempt > 1:
+                tried = await self._store.task_children(ctx.run_id, ctx.step, ctx.index)
             if not tried:
                 return given
             self._check(tried[-1], ctx)

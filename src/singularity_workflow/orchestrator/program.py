@@ -197,7 +197,9 @@ class GoalProgram:
         Raises:
             Fail: The plan has failed, and there is no next one.
         """
-        children = await self.store.task_children(ctx.run_id, EXECUTE)
+        children: list[dict[str, Any]] = []
+        if ctx.attempt > 1:
+            children = await self.store.task_children(ctx.run_id, EXECUTE)
         if children:
             data = await self.revisions.next_call(run_input, plan, ctx, children)
         elif run_input["options"]["running"] == "finish" and _can_replan(plan):

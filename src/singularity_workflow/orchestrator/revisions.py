@@ -170,22 +170,21 @@ class Revisions:
         """Return what stopped a plan, None if another plan is not asked for."""
         tree = GoalTree.model_validate(plan["tree"])
         paths = _paths(run_input, plan, tree)
-        step, attempts, task_index = "", 0, 0
         if run["status"] == "failed":
-            error = run["error"]
-            step = str(error.get("step", "")).removeprefix(_OVER)
-            attempts, task_index = error.get("attempts", 0), error.get("task_index", 0)
             kind, message = cause_of(run)
+            error = run["error"] or {}
         else:
             told = await self._store.run_status(UUID(run["id"]))
-            for one in told["steps"]:
-                if one["skip_reason"] == "handler failed" and one["error"]:
-                    task = _spec(tree, paths.get(one["name"]))
-                    if task is not None and task.on_failure == "replan":
-                        step, error = one["name"], one["error"]
-                        kind, message = error.get("type", ""), error.get("message", "")
-                        break
-        path = paths.get(step)
+            given_up = [
+                one
+                for one in told["steps"]
+                if one["name"] in paths and _gave_up(tree, paths[one["name"]], one)
+            ]
+            if not given_up:
+                return None
+            error = {"step": given_up[0]["name"]}
+            kind, message = cause_of({"error": {"error": given_up[0]["error"]}})
+        path = paths.get(str(error.get("step", "")).removeprefix(_OVER))
         if path is None:
             return None
         level = level_to_replan(tree, path, is_asked=kind == NEEDS_REPLAN)
@@ -196,8 +195,7 @@ class Revisions:
             "level": list(level),
             "kind": kind,
             "message": message,
-            "attempts": attempts,
-            "index": task_index,
+            "attempts": error.get("attempts", 0),
         }
 
     async def _judge(self, run_input: Any, result: Any, ctx: Context) -> Any:
