@@ -130,6 +130,7 @@ class Hub:
         """
         if on_work is not None:
             self._on_work.append(on_work)
+            self._listener.want_work()
         if on_ended is not None:
             self._on_ended.append(on_ended)
         if on_sent is not None:
@@ -150,6 +151,8 @@ class Hub:
         ):
             if callback in callbacks:
                 callbacks.remove(callback)  # type: ignore[arg-type]
+                if callbacks is self._on_work:
+                    self._listener.drop_work()
 
     def _on_notification(self, channel: str, payload: str) -> None:
         if channel == WORK_CHANNEL:

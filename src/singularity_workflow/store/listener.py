@@ -50,7 +50,7 @@ class Listener:
 
     Args:
         dsn: Where to connect.
-        send_probe: Sends a payload to the work channel on another connection.
+        send_probe: Sends a payload to the channel of events on another connection.
         on_notification: Told channel and payload of each notification.
         on_gap: Called after each time of not listening: something may have been missed.
         on_newcomer: Called when another listener proves that it hears.
@@ -73,10 +73,11 @@ class Listener:
         self._probe = _PROBE + uuid.uuid4().hex
         self._heard_probe = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        # the channels of bare notifications: those wanted, and those listened to
+        # beside the channel of events: those wanted, and those listened to
         self._wanted: Counter[str] = Counter()
         self._heard: set[str] = set()
         self._changed = asyncio.Event()
+        self._waking: asyncio.Task[None] | None = None
         self._is_deaf = False
         self.is_listening = False
         self.listening_since = 0.0
@@ -88,6 +89,8 @@ class Listener:
 
     async def close(self) -> None:
         """Stop."""
+        if self._waking is not None:
+            self._waking.cancel()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -102,6 +105,25 @@ class Listener:
         """
         self._wanted[channel] += 1
         await self._apply(lambda: channel in self._heard)
+
+    def want_work(self) -> None:
+        """
+        Listen to the channel of work as soon as possible.
+
+        Only who has a worker does: each notification wakes every connection that
+        listens to its channel.
+        """
+        self._wanted[WORK_CHANNEL] += 1
+        if self.is_listening:
+            self._waking = asyncio.create_task(
+                self._apply(lambda: WORK_CHANNEL in self._heard)
+            )
+
+    def drop_work(self) -> None:
+        """Take back what `want_work` asked for; heeded with the next change."""
+        self._wanted[WORK_CHANNEL] -= 1
+        if self._wanted[WORK_CHANNEL] <= 0:
+            del self._wanted[WORK_CHANNEL]
 
     async def remove_channel(self, channel: str) -> None:
         """Stop listening to a channel, if nobody else has added it."""
@@ -162,7 +184,6 @@ class Listener:
         connection = await connect(self._dsn)
         async with connection:
             with cut_after(connection, _HEALTH_TIMEOUT):
-                await connection.execute(sql_files.query("notifications/listen_work"))
                 await connection.execute(sql_files.query("notifications/listen_events"))
                 await self._follow_channels(connection)
             self._heard_probe.clear()
@@ -208,7 +229,7 @@ class Listener:
                 return True
         elif payload == self._probe + _WAKE:
             return True
-        elif channel != WORK_CHANNEL or not payload.startswith(_PROBE):
+        elif channel != EVENTS_CHANNEL or not payload.startswith(_PROBE):
             self._on_notification(channel, payload)
         elif not payload.endswith(_WAKE):
             self._on_newcomer()
@@ -224,8 +245,11 @@ class Listener:
             text = sql.SQL(sql_files.query(query))
             for channel in channels:
                 await connection.execute(text.format(channel=sql.Identifier(channel)))
+        has_work = WORK_CHANNEL in wanted - self._heard
         self._heard = wanted
         self._changed.set()
+        if has_work:
+            self._on_gap()  # what came before was not heard
 
     async def _prove(self) -> bool:
         """Return whether a probe came back."""
