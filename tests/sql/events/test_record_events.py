@@ -182,8 +182,8 @@ def test_what_completed_beside_a_failure_is_told_too(db):
 
     assert types(run)[-5:] == [
         "task_completed",
-        "task_failed",
         "step_completed",
+        "task_failed",
         "step_failed",
         "workflow_failed",
     ]
@@ -271,7 +271,7 @@ def test_a_large_value_is_told_by_its_place(db):
 
     assert told["workflow_started"]["input"] == {"$ref": str(run.id), "bytes": 9_002}
     assert told["task_completed"]["result"]["$ref"] == f"{run.id}/a/0"
-    assert told["step_completed"]["output"]["$ref"] == f"{run.id}/a"
+    assert told["step_completed"]["output"]["$ref"] == f"{run.id}/a/0"
     assert told["workflow_completed"]["final_result"]["bytes"] == 9_012
 
 

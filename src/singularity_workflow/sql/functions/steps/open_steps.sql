@@ -33,7 +33,7 @@ begin
   if p_level > 0 then
     p_events := singularity_workflow.record_events(
       p_now, p_level, array[p_run_id], p_ended => p_told || v_advanced.p_completed,
-      p_started => v_advanced.p_started, p_ended_runs => p_ended_run);
+      p_started => v_tasks.p_others, p_ended_runs => p_ended_run);
   end if;
 end;
 $function$;
