@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 _SPACING: Final = 0.005
-"""Seconds between hints: each wakes every engine, and more of them tell nothing sooner."""
+"""Seconds between hints: each wakes every engine, and tells what came meanwhile."""
 
 
 class HintStore(Protocol):
