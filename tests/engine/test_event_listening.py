@@ -330,3 +330,44 @@ def test_a_failed_run_tells_why(engine):
     assert "no good" in str(last.data["error"])
     with pytest.raises(RunFailed):
         handle.result()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"run_id": "x", "events": [1]},
+        {"run_id": UNKNOWN, "events": []},
+        {"run_id": UNKNOWN, "at": "x", "workflow_id": "w", "events": [{"type": "x"}]},
+        {"run_id": UNKNOWN, "at": "2026-01-01T00:00:00Z", "events": [{"type": "x"}]},
+        {
+            "run_id": UNKNOWN,
+            "at": "2026-01-01T00:00:00Z",
+            "workflow_id": "w",
+            "events": [{"type": "x", "at": 5}],
+        },
+        {"run_id": UNKNOWN, "events": [[]], "type": 5},
+        [1],
+    ],
+)
+def test_what_only_looks_like_events_stops_no_listener(dsn, message):
+    """
+    An application may send anything to the queue; it is told as a message.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as engine:
+            async with (
+                engine.events() as listener,
+                engine.notifications.listen("workflow_events") as raw,
+            ):
+                notes = engine.notifications
+                await notes.send_with_notify("workflow_events", message)
+                first, second = await listener.get(LONG), await raw.get(LONG)
+                handle = await engine.start(chain())
+                return first, second, handle.id, (await listener.get(LONG)).run_id
+
+    event, raw, run_id, next_one = run(main)
+    assert (event.type, event.run_id) == ("message", None)
+    assert event.data == (message if isinstance(message, dict) else {"data": message})
+    assert raw.payload == event.data
+    assert next_one == run_id
