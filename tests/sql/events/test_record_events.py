@@ -277,8 +277,13 @@ def test_a_large_value_is_told_by_its_place(db):
 
 @pytest.mark.parametrize(
     "output",
-    ["[1e131072]", '{"x": [1, 1e-20000]}'],
-    ids=["large number", "small number"],
+    [
+        "[1e131072]",
+        '{"x": [1, 1e-20000]}',
+        "0." + "0" * 7_000 + "1e-9999",
+        '{"x":\n\t 1e131072}',
+    ],
+    ids=["large number", "small number", "small by its digits", "on its own line"],
 )
 def test_what_jsonb_cannot_hold_fails_no_task(db, output):
     """

@@ -28,7 +28,7 @@ begin
     insert into pgmq.q_workflow_events (vt, enqueued_at, message, headers)
     select p_now, p_now,
            -- looked at as text, which costs a tenth of an exception block
-           case when m.message ~ '[:,[] ?-?[0-9.]+[eE][-+]?[0-9]{5}'
+           case when m.message ~ '[:,[]\s*-?[0-9.]+[eE][-+]?[0-9]{4}'
              then singularity_workflow.event_message(m.message::json) else m.message::jsonb end,
            concat('{"pos":', v_pos, ',"run":"', m.run_id, '"}')::jsonb
     from (
