@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from contextlib import AsyncExitStack
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -310,6 +311,84 @@ def test_a_callback_that_raises_is_logged_and_goes_on(dsn, queue, caplog):
         (queue, number) for number in ids
     ]
     assert "no good" in str(failures[0].exc_info[1])
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True])
+@pytest.mark.parametrize("error", [StopIteration, asyncio.CancelledError, SystemExit])
+def test_a_callback_that_raises_what_is_no_exception_goes_on(
+    dsn, queue, caplog, error, is_coroutine
+):
+    """
+    Neither its thread nor a future may swallow what it was called for.
+    """
+    if is_coroutine and error is SystemExit:
+        pytest.skip("a coroutine that says so ends the program's loop")
+
+    async def main():
+        found = []
+
+        def on_message(message):
+            found.append(message.payload)
+            raise error
+
+        async def on_message_too(message):
+            on_message(message)
+
+        async with AsyncEngine(dsn) as engine:
+            notes = engine.notifications
+            await notes.listen(queue, on_message_too if is_coroutine else on_message)
+            await notes.send_batch_with_notify(queue, [1, 2])
+            await until(lambda: found == [1, 2], "it goes on")
+
+    run(main)
+    assert "a callback of queue" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["sent", "sent ", "sent x", "sent workflow_events " + "9" * 5000, "ended x", "--5"],
+)
+def test_what_others_notify_does_not_end_listening(dsn, sql, queue, caplog, payload):
+    """
+    Anybody may use the library's channels.
+    """
+
+    async def main():
+        async with (
+            AsyncEngine(dsn) as engine,
+            engine.notifications.listen(queue) as listener,
+        ):
+            for channel in ("singularity_workflow_events", "singularity_workflow_work"):
+                sql.value("select pg_notify(%s, %s)::text", channel, payload)
+            await engine.notifications.send_with_notify(queue, 1)
+            return await payloads(listener, 1)
+
+    assert run(main) == [1]
+    assert "failed" not in caplog.text
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e9999", "1e131000"])
+def test_a_number_beyond_those_of_python_stops_no_listener(dsn, sql, queue, number):
+    """
+    SQL can send it.
+    """
+
+    async def main():
+        async with (
+            AsyncEngine(dsn) as engine,
+            engine.notifications.listen(queue) as listener,
+        ):
+            sql.value(
+                "select singularity_workflow.send_with_notify(%s, %s::jsonb)",
+                queue,
+                number,
+            )
+            await engine.notifications.send_with_notify(queue, 7)
+            return await payloads(listener, 2)
+
+    first, second = run(main)
+    assert first == int(Decimal(number))
+    assert second == 7
 
 
 def test_a_callback_may_end_its_own_subscription(dsn, queue):

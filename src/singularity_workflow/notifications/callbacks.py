@@ -44,7 +44,9 @@ async def call_with_each(
                     found = await found
                 if inspect.isawaitable(found):
                     await found
-            except Exception:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
                 logger.exception(
                     "a callback of queue %r failed",
                     subscription.queue,
@@ -65,4 +67,23 @@ def _call_in(
 ) -> asyncio.Future[Any]:
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
-    return loop.run_in_executor(threads, context.run, callback, item)
+    return loop.run_in_executor(threads, context.run, _call, callback, item)
+
+
+def _call(callback: Callable[[Any], Any], item: Any) -> Any:
+    try:
+        return callback(item)
+    except StopIteration as error:
+        # a future cannot hold it, and would never be done
+        raise RuntimeError("the callback raised StopIteration") from error
+    except Exception:
+        raise
+    except BaseException as error:
+        # sys.exit() ends a thread, not the loop of the engine
+        raise RuntimeError(f"the callback raised {error!r}") from error
+
+
+def _is_cancelled() -> bool:
+    """Whether the callbacks are to end, and not just what one of them awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
