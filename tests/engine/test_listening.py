@@ -391,6 +391,64 @@ def test_a_number_beyond_those_of_python_stops_no_listener(dsn, sql, queue, numb
     assert second == 7
 
 
+def test_a_slow_listener_gets_nothing_twice_when_the_horizon_moves(dsn, queue):
+    """
+    What it had before it fell behind is told from what it missed.
+    """
+
+    async def main():
+        async with (
+            AsyncEngine(dsn) as engine,
+            await psycopg.AsyncConnection.connect(dsn) as old,
+        ):
+            notes = engine.notifications
+            await old.execute("select pg_current_xact_id()")
+            async with notes.listen(queue) as slow, notes.listen(queue) as quick:
+                await notes.send_batch_with_notify(queue, list(range(1500)))
+                await payloads(quick, 1500)
+                feed = engine.session.feeds._feeds[queue]
+                horizon = feed._horizon
+                await old.rollback()
+                await notes.send_with_notify(queue, 1500)
+                await until(lambda: feed._horizon > horizon, "it moves")
+                return await payloads(slow, 1501), slow.lags
+
+    found, lags = run(main)
+    assert found == list(range(1501))
+    assert lags == 1
+
+
+def test_a_channel_may_be_wanted_again_while_it_is_given_up(dsn):
+    """
+    Whoever comes last is heard.
+    """
+
+    async def main():
+        heard = asyncio.Queue()
+        async with AsyncEngine(dsn) as engine:
+            hub = engine.session.hub
+            await hub.wait_until_listening(LONG)
+            for _ in range(100):
+                channel = unique("c")
+                first, second = heard.put_nowait, lambda text: heard.put_nowait(text)
+                await hub.listen_to(channel, first)
+                await asyncio.gather(
+                    hub.stop_listening_to(channel, first),
+                    listen_later(hub, channel, second),
+                )
+                await engine.notifications.notify_only(channel, channel)
+                async with asyncio.timeout(LONG / 2):
+                    assert await heard.get() == channel
+                await hub.stop_listening_to(channel, second)
+
+    async def listen_later(hub, channel, on_bare):
+        # one turn of the connection, which is about how long UNLISTEN takes
+        await hub._listener._send_probe("probe of a test wake")
+        await hub.listen_to(channel, on_bare)
+
+    run(main)
+
+
 def test_a_callback_may_end_its_own_subscription(dsn, queue):
     """
     It gets no more then.

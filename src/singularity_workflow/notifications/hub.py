@@ -173,9 +173,7 @@ class Hub:
                 on_ended(run_ids)
         elif payload.startswith(_SENT):
             queue, _, places = payload.removeprefix(_SENT).partition(" ")
-            positions = [
-                int(one) for one in places.split() if _NUMBER.fullmatch(one)
-            ]
+            positions = [int(one) for one in places.split() if _NUMBER.fullmatch(one)]
             for on_sent in self._on_sent:
                 on_sent(queue, positions)
         elif payload == _LISTENING:
