@@ -14,6 +14,7 @@ import pytest
 from engine.support import Sql, run, unique, until
 from singularity_workflow import (
     AsyncEngine,
+    ConfigurationError,
     Engine,
     InvalidSetting,
     Message,
@@ -661,3 +662,65 @@ def test_without_notifications_there_is_polling(dsn, queue, monkeypatch):
                 return await payloads(listener, 2)
 
     assert run(main) == [1, 2]
+
+
+def test_giving_up_to_close_ends_the_subscription_all_the_same(dsn, queue):
+    """
+    Else its feed and its channel would stay as long as the engine.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as engine:
+            listener = await engine.notifications.listen(queue)
+            closing = asyncio.create_task(listener.close())
+            await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+
+            await listener.close()
+            session = engine.session
+            return session.feeds._feeds, session.hub._channels
+
+    assert run(main) == ({}, {})
+
+
+def test_an_engine_that_closes_ends_what_is_just_being_opened(dsn):
+    """
+    Nothing of it reads on, and nobody waits for what cannot come.
+    """
+
+    async def main():
+        found = set()
+        for turns in range(0, 40, 2):
+            engine = AsyncEngine(dsn)
+            async with engine:
+                waiting = [
+                    asyncio.create_task(engine.notifications.listen(unique("q")).get())
+                    for _ in range(3)
+                ]
+                for _ in range(turns):
+                    await engine.notifications.notify_only("x")
+            async with asyncio.timeout(LONG):
+                for one in await asyncio.gather(*waiting, return_exceptions=True):
+                    found.add(type(one))
+        left = [task.get_name() for task in asyncio.all_tasks()]
+        return found, [name for name in left if name.startswith("swf-")]
+
+    found, left = run(main)
+    assert found <= {ConfigurationError, SubscriptionEnded}
+    assert left == []
+
+
+def test_a_subscription_of_a_closed_engine_is_refused(dsn, queue):
+    """
+    It was made before, and opened too late.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as engine:
+            listener = engine.notifications.listen(queue)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await listener
+        return listener.is_closed
+
+    assert run(main)
