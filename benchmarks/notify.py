@@ -2,10 +2,10 @@
 (n) What NOTIFY costs those who commit, against nothing but polling.
 
 Sixteen workers, on two connections each, drain chains that were started before: each
-commits reports, sends hints and is woken by the hints of all others. Beside it, the worst
-that hints can meet: 32 engines that start one run after the other, each start told of,
-while two workers run them. The time goes to the end of the last run, by the server's
-clock.
+commits reports, sends hints and is woken by the hints of all others. Beside it, the
+worst that hints can meet: 32 engines that start one run after the other, each start
+told of, while two workers run them. The time goes to the end of the last run, by the
+server's clock.
 """
 
 from __future__ import annotations

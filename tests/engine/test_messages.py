@@ -387,3 +387,16 @@ def test_every_failure_is_logged(engine, queue, caplog):
     (one,) = [one for one in caplog.records if one.name == LOGGER]
     assert (one.levelname, one.queue, one.message_id) == ("ERROR", queue, None)
     assert one.message_type == "news"
+
+
+@pytest.mark.parametrize("headers", ["[1]", '"x"', "5", "null", None])
+def test_headers_of_another_kind_are_none(engine, sql, queue, headers):
+    """
+    pgmq's own function takes any JSON.
+    """
+    engine.notifications.send_with_notify(queue, 1)
+    number = sql.value(
+        "select pgmq.send(%s, '{}'::jsonb, %s::jsonb, 0)", queue, headers
+    )
+
+    assert engine.notifications.read_message(queue, number).headers == {}

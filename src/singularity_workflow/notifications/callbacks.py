@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
 from collections.abc import Callable
@@ -44,7 +45,9 @@ async def call_with_each(
                     found = await found
                 if inspect.isawaitable(found):
                     await found
-            except Exception:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
                 logger.exception(
                     "a callback of queue %r failed",
                     subscription.queue,
@@ -64,5 +67,24 @@ def _call_in(
     threads: ThreadPoolExecutor, callback: Callable[[Any], Any], item: Any
 ) -> asyncio.Future[Any]:
     context = contextvars.copy_context()
-    loop = asyncio.get_running_loop()
-    return loop.run_in_executor(threads, context.run, callback, item)
+    call = functools.partial(context.run, _call, callback, item)
+    return asyncio.get_running_loop().run_in_executor(threads, call)
+
+
+def _call(callback: Callable[[Any], Any], item: Any) -> Any:
+    try:
+        return callback(item)
+    except StopIteration as error:
+        # a future cannot hold it, and would never be done
+        raise RuntimeError("the callback raised StopIteration") from error
+    except Exception:
+        raise
+    except BaseException as error:
+        # sys.exit() ends a thread, not the loop of the engine
+        raise RuntimeError(f"the callback raised {error!r}") from error
+
+
+def _is_cancelled() -> bool:
+    """Whether the callbacks are to end, and not just what one of them awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -4,8 +4,8 @@ One queue, read once for all of its listeners in an engine.
 A notification names places, and just the rows of those places are read. Only a scan of
 all from the horizon on tells that nothing is missing, and moves the horizon: a commit
 may be visible before its notification has arrived. Where a cause must not be told after
-its effect, each notification leads to a scan, in one snapshot, unless an old transaction
-holds the horizon back and much lies beyond it.
+its effect, each notification leads to a scan in one snapshot, unless an old
+transaction holds the horizon back and much lies beyond it.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ class Feed:
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_away = False
+        # held by each read that spreads rows: it is of those who listened when it began
+        self._reading = asyncio.Lock()
 
     @property
     def is_used(self) -> bool:
@@ -96,7 +98,7 @@ class Feed:
         # the horizon of a page without rows is that of its snapshot
         nothing = await self._source.read(START, 1, positions=[], bare=True)
         self._horizon = nothing.horizon
-        self._seen = await self._read_places(None)
+        self._seen = await self._read_places(None, self._horizon)
         self._scanned_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._spread(), name=f"swf-feed-{name}")
         return name
@@ -125,14 +127,19 @@ class Feed:
         # what has come since the feed was opened may still be on its way here
         must_look = after is None and not self._is_fresh
         self._is_fresh = False
-        inbox.move(self._horizon)
+        horizon = self._horizon
+        inbox.move(horizon)
         inbox.begin(catch, after, is_held=must_look)
         if key is None:
             self._whole[inbox] = None
         else:
             self._keyed[key][inbox] = None
+        # a read that began before may leave out the listener's rows, and yet show more
+        # than the listener sees when it looks for itself
+        async with self._reading:
+            pass
         if must_look:
-            inbox.release(await self._read_places(runs))
+            inbox.release(await self._read_places(runs, horizon))
 
     def remove(self, inbox: Inbox) -> None:
         """Let a listener have nothing more."""
@@ -159,10 +166,10 @@ class Feed:
         """Return those who listen."""
         return [*self._whole, *(one for some in self._keyed.values() for one in some)]
 
-    async def _read_places(self, runs: list[str] | None) -> set[RowId]:
-        """Return which rows there are from the horizon on."""
+    async def _read_places(self, runs: list[str] | None, horizon: int) -> set[RowId]:
+        """Return which rows there are from a horizon on."""
         found: set[RowId] = set()
-        start = Position(self._horizon, 0, -1)
+        start = Position(horizon, 0, -1)
         while True:
             page = await self._source.read(start, _PAGE, runs=runs, bare=True)
             found.update((row.pos, row.id) for row in page.rows)
@@ -228,10 +235,11 @@ class Feed:
             self._sent.difference_update(some)
             start = START
             while True:
-                page = await self._source.read(
-                    start, _PAGE, positions=some, runs=self._runs()
-                )
-                self._offer(page)
+                async with self._reading:
+                    page = await self._source.read(
+                        start, _PAGE, positions=some, runs=self._runs()
+                    )
+                    self._offer(page)
                 if page.is_last:
                     break
                 start = _behind(page)
@@ -245,9 +253,10 @@ class Feed:
         start = Position(self._horizon, 0, -1)
         horizon = None
         while True:
-            page = await self._source.read(start, _PAGE, runs=self._runs())
-            horizon = page.horizon if horizon is None else horizon
-            self._offer(page)
+            async with self._reading:
+                page = await self._source.read(start, _PAGE, runs=self._runs())
+                horizon = page.horizon if horizon is None else horizon
+                self._offer(page)
             if page.is_last:
                 break
             start = _behind(page)

@@ -242,7 +242,11 @@ class Inbox:
         self._changed.set()
 
     def _forget(self) -> None:
-        self._known = {row for row in self._known if row[0] >= self._horizon}
+        horizon = self._horizon
+        if self._is_behind:
+            # the feed may be further: what is known is met again on the way there
+            horizon = min(horizon, self._start.pos)
+        self._known = {row for row in self._known if row[0] >= horizon}
 
     def _is_wanted(self, position: Position) -> bool:
         """Tell whether something read is new: of one row, a part may be known."""

@@ -48,6 +48,7 @@ class Subscription(Generic[_T]):
         self._opens = opens
         self._closes = closes
         self._opening: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def queue(self) -> str:
@@ -81,10 +82,11 @@ class Subscription(Generic[_T]):
     async def close(self) -> None:
         """End it; twice is fine. What it has already may still be taken."""
         self._inbox.stop()
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            await asyncio.gather(opening, return_exceptions=True)
-            await self._closes()
+        if self._closing is None and self._opening is not None:
+            self._closing = asyncio.create_task(self._close_once(self._opening))
+        if self._closing is not None:
+            # whoever gives up waiting does not leave it half closed
+            await asyncio.shield(self._closing)
 
     def __aiter__(self) -> AsyncIterator[_T]:
         return self
@@ -150,6 +152,10 @@ class Subscription(Generic[_T]):
         except BaseException:
             self._opening = None  # the next one may try again
             raise
+
+    async def _close_once(self, opening: asyncio.Task[None]) -> None:
+        await asyncio.gather(opening, return_exceptions=True)
+        await self._closes()
 
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else "open" if self._opening else "new"

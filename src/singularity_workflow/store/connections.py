@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import socket
 import threading
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -110,7 +112,25 @@ def array_text(items: Iterable[str]) -> str:
 def set_codecs(context: AdaptContext) -> None:
     """Set how JSON travels, on a connection or on a single cursor."""
     context.adapters.register_dumper(JsonText, _JsonTextDumper)
-    set_json_loads(orjson.loads, context)
+    set_json_loads(_loads, context)
+
+
+def _loads(data: bytes | str) -> Any:
+    """
+    Decode what the server sends.
+
+    A number beyond those of orjson, which only SQL can store, must not keep a listener
+    from all that is in the same page.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data, parse_int=_read_int)
+
+
+def _read_int(digits: str) -> int:
+    # int() itself refuses more than 4,300 digits
+    return int(digits) if len(digits) < 4_000 else int(Decimal(digits))
 
 
 def _read_address(dsn: str) -> dict[str, Any]:

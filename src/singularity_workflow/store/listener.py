@@ -238,9 +238,12 @@ class Listener:
     async def _follow_channels(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Listen to what is wanted now, and to nothing else."""
         wanted = set(self._wanted)
+        heard = self._heard
+        # who wants one of the others again meanwhile must not take it for heard
+        self._heard = heard & wanted
         for query, channels in (
-            ("notifications/listen", wanted - self._heard),
-            ("notifications/unlisten", self._heard - wanted),
+            ("notifications/listen", wanted - heard),
+            ("notifications/unlisten", heard - wanted),
         ):
             text = sql.SQL(sql_files.query(query))
             for channel in channels:

@@ -277,8 +277,13 @@ def test_a_large_value_is_told_by_its_place(db):
 
 @pytest.mark.parametrize(
     "output",
-    ["[1e131072]", '{"x": [1, 1e-20000]}'],
-    ids=["large number", "small number"],
+    [
+        "[1e131072]",
+        '{"x": [1, 1e-20000]}',
+        "0." + "0" * 7_000 + "1e-9999",
+        '{"x":\n\t 1e131072}',
+    ],
+    ids=["large number", "small number", "small by its digits", "on its own line"],
 )
 def test_what_jsonb_cannot_hold_fails_no_task(db, output):
     """
@@ -350,3 +355,20 @@ def test_a_lost_task_is_told_as_retried(committed):
     assert (event["type"], event["retry_count"]) == ("task_retried", 0)
     assert str(worker) in event["error"]["message"]
     db.check()
+
+
+def test_a_condition_that_fails_its_run_is_no_failure_of_a_task(db):
+    """
+    The step has had none.
+    """
+    flow = db.make_workflow(
+        single("a"), single("b", "a", when={"a": 1}, on_unmet="fail")
+    )
+    run = db.start(flow)
+
+    db.complete(db.claim_one(), 2)
+
+    *_, step, last = run.events()
+    assert (step["type"], step["step_name"]) == ("step_failed", "b")
+    assert (last["type"], last["failed_task"]) == ("workflow_failed", None)
+    assert last["error"]["step"] == "b"

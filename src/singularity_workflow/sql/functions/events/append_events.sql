@@ -20,7 +20,7 @@ set search_path = ''
 as $function$
 declare
   -- numbers that jsonb may not take; looked for, which costs a tenth of an exception block
-  c_doubtful constant text := '[:,[] ?-?[0-9.]+[eE][-+]?[0-9]{5}';
+  c_doubtful constant text := '[:,[]\s*-?[0-9.]+[eE][-+]?[0-9]{4}';
   v_at text := to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
   v_pos bigint;
   v_run_id uuid := p_run_ids[1];
