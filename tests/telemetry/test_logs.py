@@ -112,6 +112,9 @@ def test_a_retry_is_a_warning_and_the_last_failure_an_error(plain, said):
     ]
     assert [one.attempt for one in (again, last)] == [1, 2]
     assert {one.run_id for one in (again, last, end)} == {str(error.run_id)}
+    for one in (again, last):
+        assert (one.queue, one.message_type) == (f"local:{one.worker_id}", "task")
+        assert one.duration_ms >= 0
     assert end.getMessage() == "run failed at step 'step': ValueError: no luck"
 
 

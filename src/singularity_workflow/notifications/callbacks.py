@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from singularity_workflow.notifications.subscription import Subscription
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["call_with_each"]
 
@@ -57,7 +58,11 @@ async def call_with_each(
                     },
                 )
     except Exception:
-        logger.exception("the callbacks of queue %r have ended", subscription.queue)
+        logger.exception(
+            "the callbacks of queue %r have ended",
+            subscription.queue,
+            extra=log_fields(queue=subscription.queue),
+        )
     finally:
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)

@@ -20,6 +20,7 @@ from singularity_workflow.errors import SingularityError
 from singularity_workflow.model.positions import START, Placed, Position
 from singularity_workflow.notifications.inbox import Catch, Inbox, RowId
 from singularity_workflow.notifications.source import Page, Source
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["Feed"]
 
@@ -195,13 +196,19 @@ class Feed:
                     await self._scan()
             except SingularityError as error:
                 if not self._is_away:
-                    logger.warning("queue %r: %s", self._source.name, error.message)
+                    self._log(logging.WARNING, error.message)
                 await self._come_back(_PAUSE_WHEN_AWAY)
             except Exception:
-                logger.exception("queue %r: reading failed", self._source.name)
+                level = logging.DEBUG if self._is_away else logging.ERROR
+                self._log(level, "reading failed", exc_info=True)
                 await self._come_back(_PAUSE_WHEN_BROKEN)
             else:
                 self._is_away = False
+
+    def _log(self, level: int, what: str, *, exc_info: bool = False) -> None:
+        name = self._source.name
+        extra = log_fields(queue=name)
+        logger.log(level, "queue %r: %s", name, what, exc_info=exc_info, extra=extra)
 
     async def _come_back(self, pause: float) -> None:
         self._is_away = self._must_scan = True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from singularity_workflow.errors import ConnectionFailed
 from singularity_workflow.model.positions import START, Placed, Position
+from singularity_workflow.telemetry.fields import log_fields
 
 if TYPE_CHECKING:
     from singularity_workflow.notifications.source import Page
@@ -206,7 +207,12 @@ class Inbox:
         try:
             self._take_page(catch, await catch.read(self._start))
         except ConnectionFailed as error:
-            logger.info("queue %r: %s", self.name, error.message)
+            logger.info(
+                "queue %r: %s",
+                self.name,
+                error.message,
+                extra=log_fields(queue=self.name),
+            )
             await asyncio.sleep(_PAUSE_WHEN_AWAY)
         except Exception as error:
             self._error = error

@@ -19,6 +19,7 @@ import orjson
 
 from singularity_workflow.errors import ConnectionFailed, SingularityError
 from singularity_workflow.store.replies import TaskRef
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["EmitStore", "ToldEvents"]
 
@@ -178,5 +179,9 @@ class ToldEvents:
                 logger.info(
                     "what attempt %d told was refused: it is not in charge any more",
                     task.attempt,
-                    extra={"run_id": task.run_id, "attempt": task.attempt},
+                    extra=log_fields(
+                        run_id=task.run_id,
+                        task_index=task.task_index,
+                        attempt=task.attempt,
+                    ),
                 )
