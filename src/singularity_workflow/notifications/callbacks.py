@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import inspect
 import logging
 from collections.abc import Callable
@@ -72,7 +71,10 @@ def _call_in(
     threads: ThreadPoolExecutor, callback: Callable[[Any], Any], item: Any
 ) -> asyncio.Future[Any]:
     context = contextvars.copy_context()
-    call = functools.partial(context.run, _call, callback, item)
+
+    def call() -> Any:
+        return context.run(_call, callback, item)
+
     return asyncio.get_running_loop().run_in_executor(threads, call)
 
 
