@@ -431,7 +431,7 @@ def test_a_channel_may_be_wanted_again_while_it_is_given_up(dsn):
             await hub.wait_until_listening(LONG)
             for _ in range(100):
                 channel = unique("c")
-                first, second = heard.put_nowait, lambda text: heard.put_nowait(text)
+                first, second = [].append, heard.put_nowait
                 await hub.listen_to(channel, first)
                 await asyncio.gather(
                     hub.stop_listening_to(channel, first),
@@ -724,3 +724,22 @@ def test_a_subscription_of_a_closed_engine_is_refused(dsn, queue):
         return listener.is_closed
 
     assert run(main)
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5, "x", True, None])
+def test_how_many_to_take_is_a_number(dsn, engine, queue, most):
+    """
+    For the blocking listener, and for that of coroutines.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as other, other.notifications.listen(queue) as one:
+            await one.take(1, most)
+
+    with pytest.raises(InvalidSetting, match="most"):
+        run(main)
+    with engine.notifications.listen(queue) as listener:
+        with pytest.raises(InvalidSetting, match="most"):
+            listener.take(1, most)
+        with pytest.raises(InvalidSetting, match="most"):
+            listener.take_rest(most)
