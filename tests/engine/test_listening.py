@@ -132,11 +132,13 @@ def test_a_cursor_may_be_far_behind(dsn, queue):
                 )
             async with notes.listen(queue, after=first.cursor) as listener:
                 found = await payloads(listener, 3_000)
+                if found[0] == -1:  # about the same time, and so it may be repeated
+                    found = found[1:] + await payloads(listener, 1)
                 await notes.send_with_notify(queue, "live")
                 return found, await payloads(listener, 1), listener.lags
 
     found, live, lags = run(main)
-    assert found[-3_000:] == list(range(3_000))
+    assert found == list(range(3_000))
     assert (live, lags) == (["live"], 0)
 
 
@@ -691,7 +693,7 @@ def test_an_engine_that_closes_ends_what_is_just_being_opened(dsn):
 
     async def main():
         found = set()
-        for turns in range(0, 40, 2):
+        for turns in range(0, 16, 2):
             engine = AsyncEngine(dsn)
             async with engine:
                 waiting = [
