@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import threading
 from contextlib import AsyncExitStack
@@ -133,11 +132,13 @@ def test_a_cursor_may_be_far_behind(dsn, queue):
                 )
             async with notes.listen(queue, after=first.cursor) as listener:
                 found = await payloads(listener, 3_000)
+                if found[0] == -1:  # about the same time, and so it may be repeated
+                    found = found[1:] + await payloads(listener, 1)
                 await notes.send_with_notify(queue, "live")
                 return found, await payloads(listener, 1), listener.lags
 
     found, live, lags = run(main)
-    assert found[-3_000:] == list(range(3_000))
+    assert found == list(range(3_000))
     assert (live, lags) == (["live"], 0)
 
 
@@ -432,8 +433,7 @@ def test_a_channel_may_be_wanted_again_while_it_is_given_up(dsn):
             await hub.wait_until_listening(LONG)
             for _ in range(100):
                 channel = unique("c")
-                first = heard.put_nowait
-                second = functools.partial(heard.put_nowait)
+                first, second = [].append, heard.put_nowait
                 await hub.listen_to(channel, first)
                 await asyncio.gather(
                     hub.stop_listening_to(channel, first),
@@ -693,7 +693,7 @@ def test_an_engine_that_closes_ends_what_is_just_being_opened(dsn):
 
     async def main():
         found = set()
-        for turns in range(0, 40, 2):
+        for turns in range(0, 16, 2):
             engine = AsyncEngine(dsn)
             async with engine:
                 waiting = [
@@ -726,3 +726,22 @@ def test_a_subscription_of_a_closed_engine_is_refused(dsn, queue):
         return listener.is_closed
 
     assert run(main)
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5, "x", True, None])
+def test_how_many_to_take_is_a_number(dsn, engine, queue, most):
+    """
+    For the blocking listener, and for that of coroutines.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as other, other.notifications.listen(queue) as one:
+            await one.take(1, most)
+
+    with pytest.raises(InvalidSetting, match="most"):
+        run(main)
+    with engine.notifications.listen(queue) as listener:
+        with pytest.raises(InvalidSetting, match="most"):
+            listener.take(1, most)
+        with pytest.raises(InvalidSetting, match="most"):
+            listener.take_rest(most)

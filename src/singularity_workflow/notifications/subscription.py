@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from singularity_workflow.errors import InvalidSetting, SubscriptionEnded
 from singularity_workflow.model.durations import Duration, to_duration
+from singularity_workflow.model.messages import check_most
 
 if TYPE_CHECKING:
     from typing import Self
@@ -124,7 +125,9 @@ class Subscription(Generic[_T]):
         Raises:
             TimeoutError: Nothing came in time.
             SubscriptionEnded: It was ended, and all of it was taken.
+            InvalidSetting: If an argument cannot work.
         """
+        check_most(most)
         async with asyncio.timeout(_to_seconds(timeout)):
             await self._open()
             await self._inbox.wait()
@@ -136,6 +139,7 @@ class Subscription(Generic[_T]):
 
     def take_rest(self, most: int) -> list[_T]:
         """Return what is there already, at most so many items."""
+        check_most(most)
         return [self._inbox.pop() for _ in range(min(most, len(self._inbox)))]
 
     async def _open(self) -> Self:

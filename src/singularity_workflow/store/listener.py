@@ -95,6 +95,9 @@ class Listener:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        # nobody waits for what does not come any more
+        self._is_deaf = True
+        self._changed.set()
 
     async def add_channel(self, channel: str) -> None:
         """
