@@ -14,7 +14,7 @@ import re
 import socket
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import psycopg
@@ -113,14 +113,24 @@ def set_codecs(context: AdaptContext) -> None:
     set_json_loads(orjson.loads, context)
 
 
+_HAS_PASSWORD: Final = re.compile(r"password|^\w+://[^/@]*:", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'".*"', re.DOTALL)
+
+
 def _read_address(dsn: str) -> dict[str, Any]:
     try:
         return conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
-        raise InvalidSetting(
-            f"the address of the database cannot be read: {str(error).strip()}",
-            hint="Give a URL, postgresql://user@host/database, or key=value pairs.",
-        ) from error
+        cause = str(error).strip()
+    # not inside of the block: the error of libpq quotes what it does not understand, and
+    # that may be the password
+    if _HAS_PASSWORD.search(dsn):
+        cause = _QUOTED.sub('"…"', cause)
+    raise InvalidSetting(
+        f"the address of the database cannot be read: {cause}",
+        hint="Give a URL, postgresql://user@host/database, or key=value pairs. "
+        "What a URL cannot hold as it is goes percent-encoded, % as %25.",
+    )
 
 
 def _session(dsn: str) -> dict[str, Any]:
