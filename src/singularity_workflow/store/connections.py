@@ -122,8 +122,8 @@ def _read_address(dsn: str) -> dict[str, Any]:
         return conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
         cause = str(error).strip()
-    # not inside of the block: the error of libpq quotes what it does not understand, and
-    # that may be the password
+    # not inside of the block: the error of libpq quotes what it does not understand,
+    # which may be the password
     if _HAS_PASSWORD.search(dsn):
         cause = _QUOTED.sub('"…"', cause)
     raise InvalidSetting(
