@@ -11,6 +11,7 @@ transaction holds the horizon back and much lies beyond it.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
@@ -101,7 +102,10 @@ class Feed:
         self._horizon = nothing.horizon
         self._seen = await self._read_places(None, self._horizon)
         self._scanned_at = asyncio.get_running_loop().time()
-        self._task = asyncio.create_task(self._spread(), name=f"swf-feed-{name}")
+        # not in the context of who is first to listen, maybe a step: it outlives that
+        self._task = asyncio.create_task(
+            self._spread(), name=f"swf-feed-{name}", context=contextvars.Context()
+        )
         return name
 
     async def close(self) -> None:

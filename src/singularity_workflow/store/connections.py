@@ -15,8 +15,12 @@ import re
 import socket
 import threading
 from contextlib import contextmanager
+<<<<<<< HEAD
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+=======
+from typing import TYPE_CHECKING, Any, Final
+>>>>>>> attack2
 
 import orjson
 import psycopg
@@ -133,14 +137,24 @@ def _read_int(digits: str) -> int:
     return int(digits) if len(digits) < 4_000 else int(Decimal(digits))
 
 
+_HAS_PASSWORD: Final = re.compile(r"password|^\w+://[^/@]*:", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'".*"', re.DOTALL)
+
+
 def _read_address(dsn: str) -> dict[str, Any]:
     try:
         return conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
-        raise InvalidSetting(
-            f"the address of the database cannot be read: {str(error).strip()}",
-            hint="Give a URL, postgresql://user@host/database, or key=value pairs.",
-        ) from error
+        cause = str(error).strip()
+    # not inside of the block: the error of libpq quotes what it does not understand,
+    # which may be the password
+    if _HAS_PASSWORD.search(dsn):
+        cause = _QUOTED.sub('"…"', cause)
+    raise InvalidSetting(
+        f"the address of the database cannot be read: {cause}",
+        hint="Give a URL, postgresql://user@host/database, or key=value pairs. "
+        "What a URL cannot hold as it is goes percent-encoded, % as %25.",
+    )
 
 
 def _session(dsn: str) -> dict[str, Any]:

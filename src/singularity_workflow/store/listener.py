@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import uuid
 from collections import Counter
@@ -85,7 +86,10 @@ class Listener:
     def start(self) -> None:
         """Begin to listen."""
         if self._task is None:
-            self._task = asyncio.create_task(self._listen_again(), name="swf-listener")
+            # not in the context of who needs it first: it outlives that
+            self._task = asyncio.create_task(
+                self._listen_again(), name="swf-listener", context=contextvars.Context()
+            )
 
     async def close(self) -> None:
         """Stop."""
