@@ -15,12 +15,8 @@ import re
 import socket
 import threading
 from contextlib import contextmanager
-<<<<<<< HEAD
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
-=======
 from typing import TYPE_CHECKING, Any, Final
->>>>>>> attack2
 
 import orjson
 import psycopg
