@@ -126,3 +126,18 @@ def test_a_queue_of_others_does_not_keep_the_rest(db):
 
     db.execute("reset role")
     assert (left(db, "a_foreign"), left(db)) == ([1], [])
+
+
+def test_what_others_have_sent_stays(db):
+    """
+    A queue that was there before may be another program's.
+    """
+    db.execute("select pgmq.create('orders')")
+    db.execute("select pgmq.send('orders', '1')")
+    db.call("open_queue", "orders")
+    db.call("send_with_notify", "orders", 2)
+    db.advance(days=8)
+
+    assert db.call("prune_messages")["removed"] == 1
+
+    assert left(db) == [1]

@@ -36,7 +36,9 @@ begin
          select m.ctid from pgmq.%1$I m
          where m.msg_id = any (array(
              select o.msg_id from (
-               select f.msg_id, f.enqueued_at from pgmq.%1$I f order by f.msg_id limit $1) o
+               select f.msg_id, f.enqueued_at from pgmq.%1$I f
+               where (f.headers->>''pos'')::bigint >= 0
+               order by (f.headers->>''pos'')::bigint, f.msg_id limit $1) o
              where o.enqueued_at < singularity_workflow.now() - $2))
          for update skip locked))', 'q_' || v_queue.queue)
     using p_limit, v_queue.retention;
