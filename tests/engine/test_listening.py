@@ -230,7 +230,7 @@ def test_unlisten_takes_subscriptions_only(engine):
     """
     Anything else is refused.
     """
-    with pytest.raises(InvalidSetting, match="listen has returned"):
+    with pytest.raises(InvalidSetting, match="is no subscription"):
         engine.notifications.unlisten("orders")
 
 

@@ -212,7 +212,9 @@ class Notifications:
         )
 
         if not isinstance(subscription, Subscription):
-            raise InvalidSetting(f"{subscription!r} is not what listen has returned")
+            raise InvalidSetting(
+                f"{subscription!r} is no subscription that `listen` returned"
+            )
         await subscription.close()
 
     async def notify_only(

@@ -198,7 +198,9 @@ class SyncNotifications:
     def unlisten(self, subscription: SyncSubscription[Any]) -> None:
         """End a subscription; see `Notifications.unlisten`."""
         if not isinstance(subscription, SyncSubscription):
-            raise InvalidSetting(f"{subscription!r} is not what listen has returned")
+            raise InvalidSetting(
+                f"{subscription!r} is no subscription that `listen` returned"
+            )
         subscription.close()
 
     def notify_only(
