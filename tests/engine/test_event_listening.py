@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import psycopg
 import pytest
 
-from engine.support import make_workflow, run, single, unique
+from engine.support import make_workflow, run, single, unique, until
 from singularity_workflow import (
     AsyncEngine,
     ConfigurationError,
@@ -428,3 +429,27 @@ def test_a_read_that_began_before_a_listener_came_hides_nothing_from_it(dsn):
         return [inbox.pop().type]
 
     assert run(main)[0] == "workflow_started"
+
+
+def test_a_type_that_never_comes_is_refused(engine):
+    """
+    Rather than waited for.
+    """
+    with pytest.raises(InvalidSetting, match="task_completed"):
+        engine.events(types="task_complete")
+
+
+def test_a_loop_that_is_left_early_holds_nothing(dsn):
+    """
+    The subscription ends when nobody has it any more.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as engine:
+            handle = await engine.start(chain())
+            async for _ in handle.events():
+                break
+            feeds = engine._opened.feeds
+            await until(lambda: gc.collect() and not feeds._feeds, "the feed's end")
+
+    run(main)

@@ -75,6 +75,8 @@ class Inbox:
         self.lags = 0
         self.is_stopped = False
         self.is_finished = False
+        # the end of a subscription that nobody has closed; nothing else holds it
+        self.closing: asyncio.Task[None] | None = None
         self._accepts = accepts
         self._is_last = is_last
         self._capacity = capacity

@@ -5,6 +5,7 @@ One listener, in the hands of the application.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -50,6 +51,7 @@ class Subscription(Generic[_T]):
         self._closes = closes
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
 
     @property
     def queue(self) -> str:
@@ -83,6 +85,8 @@ class Subscription(Generic[_T]):
     async def close(self) -> None:
         """End it; twice is fine. What it has already may still be taken."""
         self._inbox.stop()
+        if self._finalizer is not None:
+            self._finalizer.detach()
         if self._closing is None and self._opening is not None:
             self._closing = asyncio.create_task(self._close_once(self._opening))
         if self._closing is not None:
@@ -153,6 +157,11 @@ class Subscription(Generic[_T]):
     async def _open_once(self) -> None:
         try:
             await self._opens()
+            # a loop that was left with `break` gives no other sign
+            self._finalizer = weakref.finalize(
+                self, _give_up, asyncio.get_running_loop(), self._inbox, self._closes
+            )
+            self._finalizer.atexit = False
         except BaseException:
             self._opening = None  # the next one may try again
             raise
@@ -164,6 +173,24 @@ class Subscription(Generic[_T]):
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else "open" if self._opening else "new"
         return f"<{type(self).__name__} {self.queue!r} {state}>"
+
+
+def _give_up(
+    loop: asyncio.AbstractEventLoop,
+    inbox: Inbox,
+    closes: Callable[[], Awaitable[None]],
+) -> None:
+    """End what nobody holds any more; called wherever garbage is collected."""
+
+    async def end() -> None:
+        await closes()
+
+    def begin() -> None:
+        inbox.stop()
+        inbox.closing = loop.create_task(end())
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(begin)
 
 
 def _to_seconds(timeout: Duration | None) -> float | None:
