@@ -17,6 +17,11 @@ create or replace function singularity_workflow.open_steps(
 language plpgsql
 volatile
 set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $function$
 declare
   v_advanced record;
