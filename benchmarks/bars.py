@@ -164,7 +164,7 @@ BARS = (
         unit="x static", limit=0.9,
     ),
     Bar(
-        figure="notify_runs_per_s", over="polling_runs_per_s", unit="x polling",
+        figure="notify_steps_per_s", over="polling_steps_per_s", unit="x polling",
         limit=0.9,
     ),
     _at_most("cancel_s", 3, "s"),

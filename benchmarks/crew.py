@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+from contextlib import AsyncExitStack
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self
@@ -28,18 +29,22 @@ _BEGIN, _REST = "begin", "rest"
 
 class Crew:
     """
-    Processes with one worker each, that can run all distributed workloads.
+    Processes with workers, that can run all distributed workloads.
 
     Args:
         dsn: The database.
         processes: How many there are.
         use_notify: Of their engines.
+        engines: How many each process has, with a worker each.
     """
 
-    def __init__(self, dsn: str, processes: int, *, use_notify: bool = True) -> None:
+    def __init__(
+        self, dsn: str, processes: int, *, use_notify: bool = True, engines: int = 1
+    ) -> None:
         self._dsn = dsn
         self._count = processes
         self._use_notify = use_notify
+        self._engines = engines
         self._pipes: list[Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
 
@@ -48,7 +53,7 @@ class Crew:
             ours, theirs = _CONTEXT.Pipe()
             process = _CONTEXT.Process(
                 target=_run,
-                args=(self._dsn, theirs, self._use_notify),
+                args=(self._dsn, theirs, self._use_notify, self._engines),
                 daemon=True,
             )
             process.start()
@@ -94,15 +99,24 @@ class Crew:
             raise WrongResult("a worker process has died: see above") from error
 
 
-def _run(dsn: str, pipe: Connection, use_notify: bool) -> None:
-    asyncio.run(_obey(dsn, pipe, use_notify=use_notify))
+def _run(dsn: str, pipe: Connection, use_notify: bool, count: int) -> None:
+    asyncio.run(_obey(dsn, pipe, count, use_notify=use_notify))
 
 
-async def _obey(dsn: str, pipe: Connection, *, use_notify: bool) -> None:
-    async with AsyncEngine(dsn, use_notify=use_notify) as engine:
+async def _obey(dsn: str, pipe: Connection, count: int, *, use_notify: bool) -> None:
+    async with AsyncExitStack() as stack:
+        engines = [
+            AsyncEngine(dsn, pool_size=1 if count > 1 else 10, use_notify=use_notify)
+            for _ in range(count)
+        ]
+        for engine in engines:
+            await stack.enter_async_context(engine)
         pipe.send("connected")
         while await _told(pipe):
-            async with Worker(engine, _WORKFLOWS):
+            async with AsyncExitStack() as working:
+                for engine in engines:
+                    worker = Worker(engine, _WORKFLOWS, concurrency=256 // count)
+                    await working.enter_async_context(worker)
                 pipe.send("begun")
                 if not await _told(pipe):
                     return

@@ -31,13 +31,13 @@ class Load:
         worker_chains: 10-step chains that a round of (g) starts in bulk.
         pickups: Runs, one after the other, a round of (h).
         idle_seconds: How long the statements of (i) are counted; 0: it is skipped.
-        starts: Runs that each connection starts a round of (m).
+        starts: Runs that each connection starts a round of (n).
         claims: Calls of each number of connections a round of (j); 0: it is skipped.
         graph_steps: Steps of the graph of (k).
         cancelled: Queued tasks of a run that is cancelled in (l).
         cancel_rounds: How often that is measured.
-        messages: Messages, one each millisecond, a round of (m).
-        batched_messages: Messages in batches of 100 a round of (m).
+        messages: Messages, one each millisecond, a round of (n).
+        batched_messages: Messages in batches of 100 a round of (n).
         imports: Interpreters that are started to time an import.
         new_servers: Embedded servers that are made to time a first connection.
         connects: Engines that are connected to a warm one.

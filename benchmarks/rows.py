@@ -153,12 +153,22 @@ ROWS = (
         "{messages_heard_per_s:,.0f} messages/s",
     ),
     Row(
-        "(m) 32 connections, with NOTIFY",
+        "(n) chains, 32 connections, NOTIFY",
+        "notify_steps_per_s",
+        "{notify_steps_per_s:,.0f} steps/s",
+    ),
+    Row(
+        "(n) chains, 32 connections, polling",
+        "polling_steps_per_s",
+        "{polling_steps_per_s:,.0f} steps/s",
+    ),
+    Row(
+        "(n) 32 engines that start, NOTIFY",
         "notify_runs_per_s",
         "{notify_runs_per_s:,.0f} runs/s",
     ),
     Row(
-        "(m) 32 connections, polling",
+        "(n) 32 engines that start, polling",
         "polling_runs_per_s",
         "{polling_runs_per_s:,.0f} runs/s",
     ),

@@ -27,6 +27,10 @@ _STANDARD: Final = frozenset(
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
+_LARGEST_INT: Final = 2**63
+"""Beyond, orjson refuses a number."""
+
+
 class TaskFields(logging.Filter):
     """
     Add run_id, workflow, step, task_index, attempt and worker_id inside of steps.
@@ -94,7 +98,7 @@ class HumanFormatter(logging.Formatter):
         """Return the first line; a traceback follows it."""
         line = super().formatMessage(record)
         fields = _extras(record)
-        return " ".join([line, *(f"{name}={fields[name]}" for name in fields)])
+        return " ".join([line, *(f"{k}={_one_line(v)}" for k, v in fields.items())])
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -153,6 +157,12 @@ def _extras(record: logging.LogRecord) -> dict[str, Any]:
     return known | others
 
 
+def _one_line(value: object) -> str:
+    """Return a value as text; a line of its own would look like another record."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
+
+
 def _dump(item: dict[str, object]) -> str:
     options = orjson.OPT_NON_STR_KEYS
     try:
@@ -163,5 +173,7 @@ def _dump(item: dict[str, object]) -> str:
         return orjson.dumps(texts, option=options).decode()
 
 
-def _harmless(value: object) -> str:
+def _harmless(value: object) -> object:
+    if isinstance(value, int) and abs(value) < _LARGEST_INT:
+        return value
     return str(value).encode("utf-8", "backslashreplace").decode()

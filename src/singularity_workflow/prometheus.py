@@ -6,7 +6,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+try:
+    from prometheus_client import (
+        REGISTRY,
+        CollectorRegistry,
+        Counter,
+        Gauge,
+        Histogram,
+    )
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "singularity_workflow.prometheus needs prometheus-client. "
+        "Run: pip install 'singularity-workflow[prometheus]'",
+        name=error.name,
+    ) from error
 
 from singularity_workflow.model.metrics import Metrics
 from singularity_workflow.model.statuses import RunStatus, TaskStatus

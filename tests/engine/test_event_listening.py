@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import psycopg
 import pytest
 
-from engine.support import make_workflow, run, single, unique
+from engine.support import make_workflow, run, single, unique, until
 from singularity_workflow import (
     AsyncEngine,
     ConfigurationError,
@@ -16,6 +17,10 @@ from singularity_workflow import (
     RunFailed,
     RunNotFound,
 )
+from singularity_workflow.model.positions import START
+from singularity_workflow.notifications.event_source import EventSource
+from singularity_workflow.notifications.feed import Feed
+from singularity_workflow.notifications.inbox import Inbox
 
 LONG = 20.0
 UNKNOWN = "01a20c24-93b3-7000-826d-b0b054f6d201"
@@ -330,3 +335,121 @@ def test_a_failed_run_tells_why(engine):
     assert "no good" in str(last.data["error"])
     with pytest.raises(RunFailed):
         handle.result()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"run_id": "x", "events": [1]},
+        {"run_id": UNKNOWN, "events": []},
+        {"run_id": UNKNOWN, "at": "x", "workflow_id": "w", "events": [{"type": "x"}]},
+        {"run_id": UNKNOWN, "at": "2026-01-01T00:00:00Z", "events": [{"type": "x"}]},
+        {
+            "run_id": UNKNOWN,
+            "at": "2026-01-01T00:00:00Z",
+            "workflow_id": "w",
+            "events": [{"type": "x", "at": 5}],
+        },
+        {"run_id": UNKNOWN, "events": [[]], "type": 5},
+        [1],
+    ],
+)
+def test_what_only_looks_like_events_stops_no_listener(dsn, message):
+    """
+    An application may send anything to the queue; it is told as a message.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as engine:
+            async with (
+                engine.events() as listener,
+                engine.notifications.listen("workflow_events") as raw,
+            ):
+                notes = engine.notifications
+                await notes.send_with_notify("workflow_events", message)
+                first, second = await listener.get(LONG), await raw.get(LONG)
+                handle = await engine.start(chain())
+                return first, second, handle.id, (await listener.get(LONG)).run_id
+
+    event, raw, run_id, next_one = run(main)
+    assert (event.type, event.run_id) == ("message", None)
+    assert event.data == (message if isinstance(message, dict) else {"data": message})
+    assert raw.payload == event.data
+    assert next_one == run_id
+
+
+class Held(EventSource):
+    """Events whose reading for the whole feed can be held up."""
+
+    def __init__(self, store):
+        super().__init__(store)
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.is_held = asyncio.Event()
+
+    async def read(self, start, limit, *, runs=None, **options):
+        if runs == [UNKNOWN] and not self.go_on.is_set():
+            self.is_held.set()
+            await self.go_on.wait()
+        return await super().read(start, limit, runs=runs, **options)
+
+
+def test_a_read_that_began_before_a_listener_came_hides_nothing_from_it(dsn):
+    """
+    It leaves out the listener's run, and may show more of the rest than it has seen.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as engine:
+            source = Held(engine.session.store)
+            feed = Feed(source, lambda: True)
+            await feed.open()
+            await feed.add(Inbox("others", key=UNKNOWN), None)
+            source.go_on.clear()
+            feed.note_gap()
+            await source.is_held.wait()
+
+            handle = await engine.start(single(lambda: 1))
+            inbox = Inbox("own", key=str(handle.id))
+            adding = asyncio.create_task(feed.add(inbox, START))
+            looking = asyncio.create_task(first_after(adding, inbox))
+            await handle.result()
+            source.go_on.set()
+            found = await looking
+            while "workflow_completed" not in found:
+                async with asyncio.timeout(LONG):
+                    await inbox.wait()
+                found.append(inbox.pop().type)
+            await feed.close()
+            return found
+
+    async def first_after(adding, inbox):
+        await adding
+        await inbox.wait()
+        return [inbox.pop().type]
+
+    assert run(main)[0] == "workflow_started"
+
+
+def test_a_type_that_never_comes_is_refused(engine):
+    """
+    Rather than waited for.
+    """
+    with pytest.raises(InvalidSetting, match="task_completed"):
+        engine.events(types="task_complete")
+
+
+def test_a_loop_that_is_left_early_holds_nothing(dsn):
+    """
+    The subscription ends when nobody has it any more.
+    """
+
+    async def main():
+        async with AsyncEngine(dsn) as engine:
+            handle = await engine.start(chain())
+            async for _ in handle.events():
+                break
+            feeds = engine._opened.feeds
+            await until(lambda: gc.collect() and not feeds._feeds, "the feed's end")
+
+    run(main)

@@ -387,3 +387,51 @@ def test_every_failure_is_logged(engine, queue, caplog):
     (one,) = [one for one in caplog.records if one.name == LOGGER]
     assert (one.levelname, one.queue, one.message_id) == ("ERROR", queue, None)
     assert one.message_type == "news"
+
+
+@pytest.mark.parametrize("headers", ["[1]", '"x"', "5", "null", None])
+def test_headers_of_another_kind_are_none(engine, sql, queue, headers):
+    """
+    pgmq's own function takes any JSON.
+    """
+    engine.notifications.send_with_notify(queue, 1)
+    number = sql.value(
+        "select pgmq.send(%s, '{}'::jsonb, %s::jsonb, 0)", queue, headers
+    )
+
+    assert engine.notifications.read_message(queue, number).headers == {}
+
+
+@pytest.mark.parametrize(
+    ("queue", "message", "secret"),
+    [
+        ({"password": "hunter2"}, "orders", "hunter2"),
+        ("q" * 5000, {}, "q" * 500),
+        ("orders", {"type": {"password": "hunter2"}, "x": b""}, "hunter2"),
+        ("orders", {"type": "t" * 5000, "x": b""}, "t" * 500),
+    ],
+)
+def test_what_is_logged_of_a_send_is_not_its_content(
+    engine, caplog, queue, message, secret
+):
+    """
+    Nor is it as long: only texts are names, and what is longer than a name is cut.
+    """
+    with pytest.raises(InvalidSetting):
+        engine.notifications.send_with_notify(queue, message)
+
+    (one,) = [one for one in caplog.records if one.name == LOGGER]
+    assert secret not in f"{one.getMessage()} {one.queue} {one.message_type}"
+
+
+def test_a_failure_is_logged_in_one_line(engine, queue, caplog):
+    """
+    The caller gets the hint, and what PostgreSQL has to say besides.
+    """
+    with pytest.raises(InvalidSetting, match="Hint"):
+        engine.notifications.notify_only(queue, "x" * 8000)
+
+    (one,) = [one for one in caplog.records if one.name == LOGGER]
+    assert one.getMessage() == (
+        f"not sent to {queue!r}: payload has 8000 bytes, 7999 are possible"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+import traceback
 from datetime import timedelta
 
 import psycopg
@@ -259,6 +260,37 @@ def test_a_server_that_does_not_answer_is_told_soon():
             Engine(dsn).connect()
 
     assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://app:hunter%zz@db/app",
+        "postgresql://app:hunter two@db/app",
+        "host=db password=one hunter",
+        "host=db password=one hunter=2",
+        "host=db password='hunter",
+    ],
+)
+def test_an_address_that_cannot_be_read_does_not_tell_its_password(address):
+    """
+    Neither by itself nor by its cause: it ends up in logs.
+    """
+    with pytest.raises(InvalidSetting, match="cannot be read") as caught:
+        Engine(address).connect()
+
+    assert "hunter" not in "".join(traceback.format_exception(caught.value)).replace(
+        address, ""
+    )
+    assert caught.value.__cause__ is None
+
+
+def test_an_address_without_a_password_is_told_what_is_wrong():
+    """
+    What is quoted is a name that was mistyped.
+    """
+    with pytest.raises(InvalidSetting, match='option "hst"'):
+        Engine("hst=db").connect()
 
 
 def test_a_missing_database_is_told(dsn):

@@ -15,7 +15,8 @@ import pytest
 from engine.support import Sql, fail, make_workflow, single, wait_until
 
 import singularity_workflow.logging
-from singularity_workflow import Engine, RetryPolicy
+from singularity_workflow import AsyncEngine, Engine, RetryPolicy
+from singularity_workflow.logging import TaskFields
 from telemetry import traced
 from telemetry.support import traced_worker
 
@@ -112,6 +113,9 @@ def test_a_retry_is_a_warning_and_the_last_failure_an_error(plain, said):
     ]
     assert [one.attempt for one in (again, last)] == [1, 2]
     assert {one.run_id for one in (again, last, end)} == {str(error.run_id)}
+    for one in (again, last):
+        assert (one.queue, one.message_type) == (f"local:{one.worker_id}", "task")
+        assert one.duration_ms >= 0
     assert end.getMessage() == "run failed at step 'step': ValueError: no luck"
 
 
@@ -256,3 +260,31 @@ def test_the_worker_logs_json(dsn, engine, tmp_path):
     (end,) = [one for one in lines if one["message"] == "run completed"]
     assert (end["run_id"], end["workflow"]) == (str(handle.id), "far")
     assert lines[-1]["message"].endswith("has ended")
+
+
+def test_what_a_listener_of_a_step_does_is_not_marked_as_the_step(dsn, said, caplog):
+    """
+    It reads for all listeners of the queue, and long after the step has ended.
+    """
+    caplog.handler.addFilter(marks := TaskFields())
+
+    async def main():
+        async with AsyncEngine(dsn) as engine:
+
+            async def step():
+                await engine.notifications.listen("news")
+
+            await engine.execute(single(step))
+            Sql(dsn).value("select pgmq.drop_queue('news')")
+            async with asyncio.timeout(30):
+                while not said("was dropped"):
+                    await asyncio.sleep(0.05)
+
+    try:
+        asyncio.run(main())
+    finally:
+        caplog.handler.removeFilter(marks)
+
+    (record,) = said("was dropped")
+    assert record.queue == "news"
+    assert not hasattr(record, "step")

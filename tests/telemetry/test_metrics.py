@@ -273,3 +273,74 @@ def test_a_collector_of_an_engine_that_is_closed_shows_what_it_had(dsn, registry
         f'runs_started_total{{workflow="{flow.name}"}} 1.0'
         in generate_latest(registry).decode()
     )
+
+
+class Broken:
+    """A recorder that cannot record."""
+
+    def __getattr__(self, name):
+        def fail(*_):
+            raise RuntimeError(f"no {name}")
+
+        return fail
+
+
+def test_a_recorder_that_fails_harms_nobody(engine, readings, caplog):
+    """
+    Of each of its methods one warning is logged, and the others are told as ever.
+    """
+    broken = Broken()
+    engine.telemetry.add(broken)
+    flow = single(lambda: 1)
+
+    for _ in range(3):
+        assert engine.execute(flow, timeout=30) == {"step": 1}
+
+    assert readings.counts("runs.started", "workflow") == {(flow.name,): 3}
+    warnings = [one.getMessage() for one in caplog.records if one.levelname != "DEBUG"]
+    assert warnings.count("a metric was lost: task_ended failed") == 1
+    before = len(engine.telemetry.recorders)
+    engine.telemetry.remove(broken)
+    assert len(engine.telemetry.recorders) == before - 1
+
+
+def test_an_engine_works_where_opentelemetry_cannot_be_imported(dsn):
+    """
+    Its metrics may be of a version that does not fit, or be blocked.
+    """
+    program = (
+        "import sys\n"
+        "sys.modules['opentelemetry.metrics'] = None\n"
+        "sys.modules['opentelemetry.trace'] = type(sys)('opentelemetry.trace')\n"
+        "from singularity_workflow import Engine, Workflow\n"
+        "flow = Workflow('flow')\n"
+        "flow.step(name='step')(lambda: 1)\n"
+        "with Engine(sys.argv[1]) as engine:\n"
+        "    sys.modules['opentelemetry.metrics'] = type(sys)('none')\n"
+        "    engine.telemetry.find_otel()\n"
+        "    assert engine.execute(flow) == {'step': 1}\n"
+        "    engine.notifications.send_with_notify('q', 1)\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program, dsn], check=True, timeout=60)
+
+
+def test_without_prometheus_the_collector_says_what_to_install():
+    """
+    The error is that of an import, with the command to type.
+    """
+    program = (
+        "import sys\n"
+        "sys.modules['prometheus_client'] = None\n"
+        "import singularity_workflow.prometheus\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+    assert "pip install 'singularity-workflow[prometheus]'" in done.stderr

@@ -181,6 +181,19 @@ def test_a_cancelled_run_has_its_span(engine, spans):
     assert spans.one("task step").attributes["outcome"] == "stopped"
 
 
+def test_a_start_that_is_repeated_names_the_run_that_there_is(engine, spans):
+    """
+    A key that was used before stands for the run that it has started.
+    """
+    flow = single(lambda: 1)
+
+    handles = [engine.start(flow, idempotency_key="k") for _ in range(2)]
+
+    starts = spans.named(f"workflow {flow.name}")
+    assert {handle.id for handle in handles} == {handles[0].id}
+    assert [one.attributes["run_id"] for one in starts] == [str(handles[0].id)] * 2
+
+
 def test_a_start_that_is_refused_has_an_error(dsn, spans):
     """
     What the database refuses is seen in the span of the start.

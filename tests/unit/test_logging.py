@@ -96,6 +96,18 @@ def test_whatever_is_logged_gives_a_line(output, value):
     assert "value" in found
 
 
+def test_what_is_no_json_leaves_the_other_fields_alone(output):
+    """
+    A number stays a number.
+    """
+    configure(json=True, stream=output)
+    LOGGER.info("hello", extra={"value": "\ud800", "attempt": 2})
+
+    (found,) = lines(output)
+
+    assert found["attempt"] == 2
+
+
 def test_text_ends_with_the_fields(output):
     """
     As key=value, the library's own first and in their order.
@@ -106,6 +118,17 @@ def test_text_ends_with_the_fields(output):
     assert output.getvalue().endswith(
         " INFO an.application: hello run_id=r attempt=2 mine=1\n"
     )
+
+
+def test_a_field_does_not_begin_another_line(output):
+    """
+    It could look like a record that nobody logged.
+    """
+    configure(stream=output)
+    LOGGER.info("hello", extra={"message_type": "news\nCRITICAL forged"})
+
+    (line,) = output.getvalue().splitlines()
+    assert line.endswith(r"message_type='news\nCRITICAL forged'")
 
 
 def test_an_exception_follows_its_line(output):

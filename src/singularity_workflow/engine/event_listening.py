@@ -11,7 +11,7 @@ from uuid import UUID
 from singularity_workflow.engine.arguments import read_words
 from singularity_workflow.engine.messages import read_after
 from singularity_workflow.errors import ConfigurationError, InvalidSetting
-from singularity_workflow.model.event_types import ENDS_OF_RUNS
+from singularity_workflow.model.event_types import ENDS_OF_RUNS, check_wanted_type
 from singularity_workflow.model.events import EVENT_QUEUE, Event
 from singularity_workflow.model.positions import START, Position
 from singularity_workflow.model.workflow import Workflow
@@ -36,6 +36,8 @@ def listen_to_events(
     name = _read_workflow(workflow)
     words = [types] if isinstance(types, str) else types
     wanted = frozenset(read_words("types", words))
+    for word in wanted:
+        check_wanted_type(word)
 
     def accepts(event: Event) -> bool:
         return (name is None or event.workflow_id == name) and (

@@ -25,6 +25,7 @@ from singularity_workflow.model.json_codec import NotJson, encode_json
 from singularity_workflow.model.messages import Message
 from singularity_workflow.model.names import queue_problem
 from singularity_workflow.model.positions import START, Cursor, Position, read_cursor
+from singularity_workflow.telemetry.fields import shortened
 from singularity_workflow.telemetry.tracing import current_traceparent
 
 if TYPE_CHECKING:
@@ -211,7 +212,9 @@ class Notifications:
         )
 
         if not isinstance(subscription, Subscription):
-            raise InvalidSetting(f"{subscription!r} is not what listen has returned")
+            raise InvalidSetting(
+                f"{subscription!r} is no subscription that `listen` returned"
+            )
         await subscription.close()
 
     async def notify_only(
@@ -402,7 +405,7 @@ def _encode(name: str, value: object) -> bytes:
 class _Sent:
     """What is known of a call, for the log."""
 
-    type: object
+    type: str | None
     id: int = 0
     count: int = 1
     verb: str = "sent"
@@ -417,7 +420,10 @@ def _logged(queue: object, message: object) -> Iterator[_Sent]:
         yield sent
     except (Exception, asyncio.CancelledError) as error:
         logger.error(  # noqa: TRY400 - the caller gets the traceback
-            "not sent to %r: %s", queue, error, extra=_extra(queue, sent, began)
+            "not sent to %r: %s",
+            _name_of(queue),
+            shortened(error) or type(error).__name__,
+            extra=_extra(queue, sent, began),
         )
         raise
     if logger.isEnabledFor(logging.INFO):
@@ -429,12 +435,19 @@ def _logged(queue: object, message: object) -> Iterator[_Sent]:
 
 def _extra(queue: object, sent: _Sent, began: float) -> dict[str, object]:
     return {
-        "queue": queue,
+        "queue": _name_of(queue),
         "message_id": sent.id or None,
         "duration_ms": round((time.perf_counter() - began) * 1000, 3),
         "message_type": sent.type,
     }
 
 
-def _type_of(message: object) -> object:
-    return message.get("type") if isinstance(message, Mapping) else None
+def _name_of(queue: object) -> str:
+    """Return what a caller gave for a queue, without what may be a message instead."""
+    return shortened(queue) if isinstance(queue, str) else type(queue).__name__
+
+
+def _type_of(message: object) -> str | None:
+    """Return what a message says of itself; anything but a text may be its content."""
+    kind = message.get("type") if isinstance(message, Mapping) else None
+    return shortened(kind) if isinstance(kind, str) else None

@@ -114,8 +114,10 @@ class Session:
         self, requests: Sequence[StartRequest], execution: Execution
     ) -> list[UUID]:
         """Start runs; the first local ones start the worker too."""
-        with start_spans(self._telemetry.tracing, requests):
-            return await self._start(requests, execution)
+        with start_spans(self._telemetry.tracing, requests) as tell:
+            run_ids = await self._start(requests, execution)
+            tell(run_ids)
+        return run_ids
 
     async def _start(
         self, requests: Sequence[StartRequest], execution: Execution
@@ -150,10 +152,11 @@ class Session:
             await self._start_worker()
             assert self._worker is not None
             owner = self._worker.worker_id
-        with start_spans(self._telemetry.tracing, [request]):
+        with start_spans(self._telemetry.tracing, [request]) as tell:
             ((_, run_id, is_new),) = await self.store.start_runs_on(
                 connection, orjson.dumps([request.to_item()]), owner=owner
             )
+            tell([UUID(run_id)])
         if is_new and self._runs.wants_starts:
             self._runs.started([(request.workflow.name, run_id)])
         return UUID(run_id)

@@ -16,7 +16,7 @@ from singularity_workflow.errors import (
     SubscriptionEnded,
 )
 from singularity_workflow.model.durations import Duration
-from singularity_workflow.model.messages import Message
+from singularity_workflow.model.messages import Message, check_most
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -83,6 +83,7 @@ class SyncSubscription(Generic[_T]):
 
     def take_rest(self, most: int) -> list[_T]:
         """Return what is there already; see `Subscription.take_rest`."""
+        check_most(most)
         found: list[_T] = []
         while len(found) < most:
             try:
@@ -197,7 +198,9 @@ class SyncNotifications:
     def unlisten(self, subscription: SyncSubscription[Any]) -> None:
         """End a subscription; see `Notifications.unlisten`."""
         if not isinstance(subscription, SyncSubscription):
-            raise InvalidSetting(f"{subscription!r} is not what listen has returned")
+            raise InvalidSetting(
+                f"{subscription!r} is no subscription that `listen` returned"
+            )
         subscription.close()
 
     def notify_only(

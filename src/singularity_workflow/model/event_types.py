@@ -8,8 +8,15 @@ import re
 from typing import Final
 
 from singularity_workflow.errors import InvalidSetting
+from singularity_workflow.model.names import did_you_mean
 
-__all__ = ["ENDS_OF_RUNS", "EVENT_TYPES", "PROGRESS", "check_event_type"]
+__all__ = [
+    "ENDS_OF_RUNS",
+    "EVENT_TYPES",
+    "PROGRESS",
+    "check_event_type",
+    "check_wanted_type",
+]
 
 PROGRESS: Final = "task_progress"
 
@@ -40,8 +47,23 @@ ENDS_OF_RUNS: Final = frozenset({
 })  # fmt: skip
 """After one of these there is no other event of the run."""
 
-_RESERVED: Final = ("workflow_", "step_", "task_", "goal_", "plan_", "optimization_")
+_OF_THE_ENGINE: Final = ("workflow_", "step_", "task_")
+_RESERVED: Final = (*_OF_THE_ENGINE, "goal_", "plan_", "optimization_")
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def check_wanted_type(name: str) -> None:
+    """
+    Refuse the type of an event that never comes.
+
+    Raises:
+        InvalidSetting: If the engine has none of this name, and nobody else may.
+    """
+    if name.startswith(_OF_THE_ENGINE) and name not in EVENT_TYPES:
+        raise InvalidSetting(
+            f"there are no events of type {name!r}",
+            hint=did_you_mean(name, EVENT_TYPES),
+        )
 
 
 def check_event_type(name: object) -> None:

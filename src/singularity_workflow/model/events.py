@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 __all__ = [
@@ -24,6 +24,9 @@ LEVELS: Final[Mapping[bool | str, str]] = {True: "all", "run": "run", False: "no
 """What `notify_events` may be, and what the database calls it."""
 
 _PART_BITS: Final = 16
+_HEAD: Final = frozenset({"type", "at"})
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +87,9 @@ def events_of(
         cursor_of: Returns the cursor of the event at a place, from 0.
     """
     first = number << _PART_BITS
-    if not (
-        isinstance(message, Mapping)
-        and isinstance(message.get("events"), list)
-        and isinstance(message.get("run_id"), str)
-    ):
+    try:
+        return _engine_events(first, message, cursor_of)
+    except (KeyError, TypeError, ValueError):
         data = message if isinstance(message, Mapping) else {"data": message}
         kind = data.get("type")
         return [
@@ -102,20 +103,41 @@ def events_of(
                 data=data,
             )
         ]
-    run_id = UUID(message["run_id"])
-    at = datetime.fromisoformat(message["at"])
+
+
+def _engine_events(
+    first: int, message: Any, cursor_of: Callable[[int], str]
+) -> list[Event]:
+    """
+    Return the events of a row that the engine has written.
+
+    Raises:
+        KeyError: If it is none of the engine's.
+        TypeError: As `KeyError`.
+        ValueError: As `KeyError`.
+    """
+    run_id = _read(UUID, message["run_id"])
+    at = _read(datetime.fromisoformat, message["at"])
     events = []
     for part, fields in enumerate(message["events"]):
-        own = fields.pop("at", None)
+        own = fields.get("at") if isinstance(fields, Mapping) else None
         events.append(
             Event(
-                type=fields.pop("type"),
+                type=_read(str, fields["type"]),
                 run_id=run_id,
-                workflow_id=message["workflow_id"],
-                at=at if own is None else datetime.fromisoformat(own),
+                workflow_id=_read(str, message["workflow_id"]),
+                at=at if own is None else _read(datetime.fromisoformat, own),
                 seq=first + part,
                 cursor=cursor_of(part),
-                data=fields,
+                data={k: v for k, v in fields.items() if k not in _HEAD},
             )
         )
+    if not events:
+        raise ValueError("there are none")
     return events
+
+
+def _read(parse: Callable[[str], _T], value: object) -> _T:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return parse(value)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Message"]
+from singularity_workflow.errors import InvalidSetting
+
+__all__ = ["Message", "check_most"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +42,14 @@ class Message:
     cursor: str | None = None
     headers: dict[str, Any] | None = None
     lagged: bool = False
+
+
+def check_most(most: object) -> None:
+    """
+    Refuse what is no number of items.
+
+    Raises:
+        InvalidSetting: If it is none.
+    """
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise InvalidSetting(f"most must be a whole number >= 1, got {most!r}")

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from singularity_workflow.notifications.subscription import Subscription
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["call_with_each"]
 
@@ -44,7 +45,9 @@ async def call_with_each(
                     found = await found
                 if inspect.isawaitable(found):
                     await found
-            except Exception:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
                 logger.exception(
                     "a callback of queue %r failed",
                     subscription.queue,
@@ -54,7 +57,11 @@ async def call_with_each(
                     },
                 )
     except Exception:
-        logger.exception("the callbacks of queue %r have ended", subscription.queue)
+        logger.exception(
+            "the callbacks of queue %r have ended",
+            subscription.queue,
+            extra=log_fields(queue=subscription.queue),
+        )
     finally:
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)
@@ -64,5 +71,27 @@ def _call_in(
     threads: ThreadPoolExecutor, callback: Callable[[Any], Any], item: Any
 ) -> asyncio.Future[Any]:
     context = contextvars.copy_context()
-    loop = asyncio.get_running_loop()
-    return loop.run_in_executor(threads, context.run, callback, item)
+
+    def call() -> Any:
+        return context.run(_call, callback, item)
+
+    return asyncio.get_running_loop().run_in_executor(threads, call)
+
+
+def _call(callback: Callable[[Any], Any], item: Any) -> Any:
+    try:
+        return callback(item)
+    except StopIteration as error:
+        # a future cannot hold it, and would never be done
+        raise RuntimeError("the callback raised StopIteration") from error
+    except Exception:
+        raise
+    except BaseException as error:
+        # sys.exit() ends a thread, not the loop of the engine
+        raise RuntimeError(f"the callback raised {error!r}") from error
+
+
+def _is_cancelled() -> bool:
+    """Whether the callbacks are to end, and not just what one of them awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -4,13 +4,14 @@ One queue, read once for all of its listeners in an engine.
 A notification names places, and just the rows of those places are read. Only a scan of
 all from the horizon on tells that nothing is missing, and moves the horizon: a commit
 may be visible before its notification has arrived. Where a cause must not be told after
-its effect, each notification leads to a scan, in one snapshot, unless an old transaction
-holds the horizon back and much lies beyond it.
+its effect, each notification leads to a scan in one snapshot, unless an old
+transaction holds the horizon back and much lies beyond it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
@@ -20,6 +21,7 @@ from singularity_workflow.errors import SingularityError
 from singularity_workflow.model.positions import START, Placed, Position
 from singularity_workflow.notifications.inbox import Catch, Inbox, RowId
 from singularity_workflow.notifications.source import Page, Source
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["Feed"]
 
@@ -79,6 +81,8 @@ class Feed:
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_away = False
+        # held by each read that spreads rows: it is of those who listened when it began
+        self._reading = asyncio.Lock()
 
     @property
     def is_used(self) -> bool:
@@ -96,9 +100,12 @@ class Feed:
         # the horizon of a page without rows is that of its snapshot
         nothing = await self._source.read(START, 1, positions=[], bare=True)
         self._horizon = nothing.horizon
-        self._seen = await self._read_places(None)
+        self._seen = await self._read_places(None, self._horizon)
         self._scanned_at = asyncio.get_running_loop().time()
-        self._task = asyncio.create_task(self._spread(), name=f"swf-feed-{name}")
+        # not in the context of who is first to listen, maybe a step: it outlives that
+        self._task = asyncio.create_task(
+            self._spread(), name=f"swf-feed-{name}", context=contextvars.Context()
+        )
         return name
 
     async def close(self) -> None:
@@ -125,14 +132,19 @@ class Feed:
         # what has come since the feed was opened may still be on its way here
         must_look = after is None and not self._is_fresh
         self._is_fresh = False
-        inbox.move(self._horizon)
+        horizon = self._horizon
+        inbox.move(horizon)
         inbox.begin(catch, after, is_held=must_look)
         if key is None:
             self._whole[inbox] = None
         else:
             self._keyed[key][inbox] = None
+        # a read that began before may leave out the listener's rows, and yet show more
+        # than the listener sees when it looks for itself
+        async with self._reading:
+            pass
         if must_look:
-            inbox.release(await self._read_places(runs))
+            inbox.release(await self._read_places(runs, horizon))
 
     def remove(self, inbox: Inbox) -> None:
         """Let a listener have nothing more."""
@@ -159,10 +171,10 @@ class Feed:
         """Return those who listen."""
         return [*self._whole, *(one for some in self._keyed.values() for one in some)]
 
-    async def _read_places(self, runs: list[str] | None) -> set[RowId]:
-        """Return which rows there are from the horizon on."""
+    async def _read_places(self, runs: list[str] | None, horizon: int) -> set[RowId]:
+        """Return which rows there are from a horizon on."""
         found: set[RowId] = set()
-        start = Position(self._horizon, 0, -1)
+        start = Position(horizon, 0, -1)
         while True:
             page = await self._source.read(start, _PAGE, runs=runs, bare=True)
             found.update((row.pos, row.id) for row in page.rows)
@@ -188,13 +200,19 @@ class Feed:
                     await self._scan()
             except SingularityError as error:
                 if not self._is_away:
-                    logger.warning("queue %r: %s", self._source.name, error.message)
+                    self._log(logging.WARNING, error.message)
                 await self._come_back(_PAUSE_WHEN_AWAY)
             except Exception:
-                logger.exception("queue %r: reading failed", self._source.name)
+                level = logging.DEBUG if self._is_away else logging.ERROR
+                self._log(level, "reading failed", exc_info=True)
                 await self._come_back(_PAUSE_WHEN_BROKEN)
             else:
                 self._is_away = False
+
+    def _log(self, level: int, what: str, *, exc_info: bool = False) -> None:
+        name = self._source.name
+        extra = log_fields(queue=name)
+        logger.log(level, "queue %r: %s", name, what, exc_info=exc_info, extra=extra)
 
     async def _come_back(self, pause: float) -> None:
         self._is_away = self._must_scan = True
@@ -228,10 +246,11 @@ class Feed:
             self._sent.difference_update(some)
             start = START
             while True:
-                page = await self._source.read(
-                    start, _PAGE, positions=some, runs=self._runs()
-                )
-                self._offer(page)
+                async with self._reading:
+                    page = await self._source.read(
+                        start, _PAGE, positions=some, runs=self._runs()
+                    )
+                    self._offer(page)
                 if page.is_last:
                     break
                 start = _behind(page)
@@ -245,9 +264,10 @@ class Feed:
         start = Position(self._horizon, 0, -1)
         horizon = None
         while True:
-            page = await self._source.read(start, _PAGE, runs=self._runs())
-            horizon = page.horizon if horizon is None else horizon
-            self._offer(page)
+            async with self._reading:
+                page = await self._source.read(start, _PAGE, runs=self._runs())
+                horizon = page.horizon if horizon is None else horizon
+                self._offer(page)
             if page.is_last:
                 break
             start = _behind(page)

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from singularity_workflow.errors import SingularityError
+from singularity_workflow.errors import ConfigurationError, SingularityError
 from singularity_workflow.model.positions import Position
 from singularity_workflow.notifications.feed import Feed
 from singularity_workflow.notifications.hub import ANNOUNCED_EVERY, Hub
@@ -55,6 +55,7 @@ class Feeds:
         self._announcing: asyncio.Task[None] | None = None
         self._has_newcomer = asyncio.Event()
         self._has_hub = False
+        self._is_closed = False
 
     async def add(
         self,
@@ -62,12 +63,20 @@ class Feeds:
         source: Source,
         after: Position | None,
     ) -> None:
-        """Let a listener have what comes from a source; see `Feed.add`."""
+        """
+        Let a listener have what comes from a source; see `Feed.add`.
+
+        Raises:
+            ConfigurationError: If all listening was ended, maybe meanwhile.
+        """
+        self._check_open(inbox)
         await self._hub.wait_until_listening(_LONGEST_OPENING)
         async with self._lock(source.name):
+            self._check_open(inbox)
             feed = self._feeds.get(source.name) or await self._open(source)
             try:
                 await feed.add(inbox, after)
+                self._check_open(inbox)
             except BaseException:
                 feed.remove(inbox)
                 await self._close_unused(source.name, feed)
@@ -83,6 +92,7 @@ class Feeds:
 
     async def close(self) -> None:
         """End all listening."""
+        self._is_closed = True
         for feed in list(self._feeds.values()):
             for inbox in feed.inboxes():
                 inbox.stop()
@@ -92,6 +102,11 @@ class Feeds:
         if self._announcing is not None:
             self._announcing.cancel()
             await asyncio.gather(self._announcing, return_exceptions=True)
+
+    def _check_open(self, inbox: Inbox) -> None:
+        if self._is_closed:
+            inbox.stop()
+            raise ConfigurationError("the engine was closed: nothing listens any more")
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())
@@ -122,7 +137,7 @@ class Feeds:
 
     async def _close_unused(self, name: str, feed: Feed) -> None:
         if not feed.is_used:
-            del self._feeds[name]
+            self._feeds.pop(name, None)  # `close` may have been there before
             self._forget(feed)
             await feed.close()
 

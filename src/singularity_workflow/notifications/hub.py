@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 _ENDED: Final = "ended "
 _SENT: Final = "sent "
 _LISTENING: Final = "listening"
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+"""Anybody may notify anything: what the library has not written is no error."""
 
 _INTEREST: Final = 60.0
 """Seconds for which whoever listens to events is believed to go on."""
@@ -130,6 +134,7 @@ class Hub:
         """
         if on_work is not None:
             self._on_work.append(on_work)
+            self._listener.want_work()
         if on_ended is not None:
             self._on_ended.append(on_ended)
         if on_sent is not None:
@@ -150,10 +155,12 @@ class Hub:
         ):
             if callback in callbacks:
                 callbacks.remove(callback)  # type: ignore[arg-type]
+                if callbacks is self._on_work:
+                    self._listener.drop_work()
 
     def _on_notification(self, channel: str, payload: str) -> None:
         if channel == WORK_CHANNEL:
-            key = int(payload) if payload.lstrip("-").isdecimal() else None
+            key = int(payload) if _NUMBER.fullmatch(payload) else None
             for on_work in self._on_work:
                 on_work(key)
         elif channel == EVENTS_CHANNEL:
@@ -168,8 +175,8 @@ class Hub:
             for on_ended in self._on_ended:
                 on_ended(run_ids)
         elif payload.startswith(_SENT):
-            queue, *places = payload.removeprefix(_SENT).split()
-            positions = [int(one) for one in places if one.isdecimal()]
+            queue, _, places = payload.removeprefix(_SENT).partition(" ")
+            positions = [int(one) for one in places.split() if _NUMBER.fullmatch(one)]
             for on_sent in self._on_sent:
                 on_sent(queue, positions)
         elif payload == _LISTENING:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from singularity_workflow.errors import ConnectionFailed
 from singularity_workflow.model.positions import START, Placed, Position
+from singularity_workflow.telemetry.fields import log_fields
 
 if TYPE_CHECKING:
     from singularity_workflow.notifications.source import Page
@@ -74,6 +75,8 @@ class Inbox:
         self.lags = 0
         self.is_stopped = False
         self.is_finished = False
+        # the end of a subscription that nobody has closed; nothing else holds it
+        self.closing: asyncio.Task[None] | None = None
         self._accepts = accepts
         self._is_last = is_last
         self._capacity = capacity
@@ -206,7 +209,12 @@ class Inbox:
         try:
             self._take_page(catch, await catch.read(self._start))
         except ConnectionFailed as error:
-            logger.info("queue %r: %s", self.name, error.message)
+            logger.info(
+                "queue %r: %s",
+                self.name,
+                error.message,
+                extra=log_fields(queue=self.name),
+            )
             await asyncio.sleep(_PAUSE_WHEN_AWAY)
         except Exception as error:
             self._error = error
@@ -242,7 +250,11 @@ class Inbox:
         self._changed.set()
 
     def _forget(self) -> None:
-        self._known = {row for row in self._known if row[0] >= self._horizon}
+        horizon = self._horizon
+        if self._is_behind:
+            # the feed may be further: what is known is met again on the way there
+            horizon = min(horizon, self._start.pos)
+        self._known = {row for row in self._known if row[0] >= horizon}
 
     def _is_wanted(self, position: Position) -> bool:
         """Tell whether something read is new: of one row, a part may be known."""

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from singularity_workflow.errors import SingularityError
@@ -20,6 +20,10 @@ from singularity_workflow.errors import SingularityError
 __all__ = ["HintStore", "Notifier"]
 
 logger = logging.getLogger(__name__)
+
+
+_SPACING: Final = 0.005
+"""Seconds between hints: each wakes every engine, and tells what came meanwhile."""
 
 
 class HintStore(Protocol):
@@ -46,6 +50,7 @@ class Notifier:
         self._ended: set[str] = set()
         self._events: set[int] = set()
         self._task: asyncio.Task[None] | None = None
+        self._sent_at = float("-inf")
 
     def announce(self, key: int) -> None:
         """Tell workers that tasks are queued, from *key* on."""
@@ -75,7 +80,10 @@ class Notifier:
             self._task = asyncio.create_task(self._send(), name="swf-notifier")
 
     async def _send(self) -> None:
+        now = asyncio.get_running_loop().time
         while self._key is not None or self._ended or self._events:
+            await asyncio.sleep(max(0.0, self._sent_at + _SPACING - now()))
+            self._sent_at = now()
             key, self._key = self._key, None
             ended, self._ended = self._ended, set()
             events, self._events = self._events, set()

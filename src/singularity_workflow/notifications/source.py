@@ -14,6 +14,7 @@ from singularity_workflow.model.messages import Message
 from singularity_workflow.model.positions import Placed, Position, make_cursor
 from singularity_workflow.store.messages import MessageStore
 from singularity_workflow.store.pages import MessagePage, StoredMessage
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["MessageSource", "Page", "Row", "Source"]
 
@@ -130,7 +131,11 @@ class MessageSource:
         try:
             return await read()
         except QueueNotFound:
-            logger.warning("queue %r was dropped, and is made again", self.name)
+            logger.warning(
+                "queue %r was dropped, and is made again",
+                self.name,
+                extra=log_fields(queue=self.name),
+            )
             await self.open()
             return await read()
 

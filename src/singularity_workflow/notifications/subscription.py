@@ -5,12 +5,14 @@ One listener, in the hands of the application.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from singularity_workflow.errors import InvalidSetting, SubscriptionEnded
 from singularity_workflow.model.durations import Duration, to_duration
+from singularity_workflow.model.messages import check_most
 
 if TYPE_CHECKING:
     from typing import Self
@@ -48,6 +50,8 @@ class Subscription(Generic[_T]):
         self._opens = opens
         self._closes = closes
         self._opening: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
 
     @property
     def queue(self) -> str:
@@ -81,10 +85,13 @@ class Subscription(Generic[_T]):
     async def close(self) -> None:
         """End it; twice is fine. What it has already may still be taken."""
         self._inbox.stop()
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            await asyncio.gather(opening, return_exceptions=True)
-            await self._closes()
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        if self._closing is None and self._opening is not None:
+            self._closing = asyncio.create_task(self._close_once(self._opening))
+        if self._closing is not None:
+            # whoever gives up waiting does not leave it half closed
+            await asyncio.shield(self._closing)
 
     def __aiter__(self) -> AsyncIterator[_T]:
         return self
@@ -122,7 +129,9 @@ class Subscription(Generic[_T]):
         Raises:
             TimeoutError: Nothing came in time.
             SubscriptionEnded: It was ended, and all of it was taken.
+            InvalidSetting: If an argument cannot work.
         """
+        check_most(most)
         async with asyncio.timeout(_to_seconds(timeout)):
             await self._open()
             await self._inbox.wait()
@@ -134,6 +143,7 @@ class Subscription(Generic[_T]):
 
     def take_rest(self, most: int) -> list[_T]:
         """Return what is there already, at most so many items."""
+        check_most(most)
         return [self._inbox.pop() for _ in range(min(most, len(self._inbox)))]
 
     async def _open(self) -> Self:
@@ -147,13 +157,40 @@ class Subscription(Generic[_T]):
     async def _open_once(self) -> None:
         try:
             await self._opens()
+            # a loop that was left with `break` gives no other sign
+            self._finalizer = weakref.finalize(
+                self, _give_up, asyncio.get_running_loop(), self._inbox, self._closes
+            )
+            self._finalizer.atexit = False
         except BaseException:
             self._opening = None  # the next one may try again
             raise
 
+    async def _close_once(self, opening: asyncio.Task[None]) -> None:
+        await asyncio.gather(opening, return_exceptions=True)
+        await self._closes()
+
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else "open" if self._opening else "new"
         return f"<{type(self).__name__} {self.queue!r} {state}>"
+
+
+def _give_up(
+    loop: asyncio.AbstractEventLoop,
+    inbox: Inbox,
+    closes: Callable[[], Awaitable[None]],
+) -> None:
+    """End what nobody holds any more; called wherever garbage is collected."""
+
+    async def end() -> None:
+        await closes()
+
+    def begin() -> None:
+        inbox.stop()
+        inbox.closing = loop.create_task(end())
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(begin)
 
 
 def _to_seconds(timeout: Duration | None) -> float | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import socket
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import psycopg
@@ -110,17 +112,45 @@ def array_text(items: Iterable[str]) -> str:
 def set_codecs(context: AdaptContext) -> None:
     """Set how JSON travels, on a connection or on a single cursor."""
     context.adapters.register_dumper(JsonText, _JsonTextDumper)
-    set_json_loads(orjson.loads, context)
+    set_json_loads(_loads, context)
+
+
+def _loads(data: bytes | str) -> Any:
+    """
+    Decode what the server sends.
+
+    A number beyond those of orjson, which only SQL can store, must not keep a listener
+    from all that is in the same page.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data, parse_int=_read_int)
+
+
+def _read_int(digits: str) -> int:
+    # int() itself refuses more than 4,300 digits
+    return int(digits) if len(digits) < 4_000 else int(Decimal(digits))
+
+
+_HAS_PASSWORD: Final = re.compile(r"password|^\w+://[^/@]*:", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'".*"', re.DOTALL)
 
 
 def _read_address(dsn: str) -> dict[str, Any]:
     try:
         return conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
-        raise InvalidSetting(
-            f"the address of the database cannot be read: {str(error).strip()}",
-            hint="Give a URL, postgresql://user@host/database, or key=value pairs.",
-        ) from error
+        cause = str(error).strip()
+    # not inside of the block: the error of libpq quotes what it does not understand,
+    # which may be the password
+    if _HAS_PASSWORD.search(dsn):
+        cause = _QUOTED.sub('"…"', cause)
+    raise InvalidSetting(
+        f"the address of the database cannot be read: {cause}",
+        hint="Give a URL, postgresql://user@host/database, or key=value pairs. "
+        "What a URL cannot hold as it is goes percent-encoded, % as %25.",
+    )
 
 
 def _session(dsn: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import uuid
 from collections import Counter
@@ -50,7 +51,7 @@ class Listener:
 
     Args:
         dsn: Where to connect.
-        send_probe: Sends a payload to the work channel on another connection.
+        send_probe: Sends a payload to the channel of events on another connection.
         on_notification: Told channel and payload of each notification.
         on_gap: Called after each time of not listening: something may have been missed.
         on_newcomer: Called when another listener proves that it hears.
@@ -73,10 +74,11 @@ class Listener:
         self._probe = _PROBE + uuid.uuid4().hex
         self._heard_probe = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        # the channels of bare notifications: those wanted, and those listened to
+        # beside the channel of events: those wanted, and those listened to
         self._wanted: Counter[str] = Counter()
         self._heard: set[str] = set()
         self._changed = asyncio.Event()
+        self._waking: asyncio.Task[None] | None = None
         self._is_deaf = False
         self.is_listening = False
         self.listening_since = 0.0
@@ -84,14 +86,22 @@ class Listener:
     def start(self) -> None:
         """Begin to listen."""
         if self._task is None:
-            self._task = asyncio.create_task(self._listen_again(), name="swf-listener")
+            # not in the context of who needs it first: it outlives that
+            self._task = asyncio.create_task(
+                self._listen_again(), name="swf-listener", context=contextvars.Context()
+            )
 
     async def close(self) -> None:
         """Stop."""
+        if self._waking is not None:
+            self._waking.cancel()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        # nobody waits for what does not come any more
+        self._is_deaf = True
+        self._changed.set()
 
     async def add_channel(self, channel: str) -> None:
         """
@@ -102,6 +112,25 @@ class Listener:
         """
         self._wanted[channel] += 1
         await self._apply(lambda: channel in self._heard)
+
+    def want_work(self) -> None:
+        """
+        Listen to the channel of work as soon as possible.
+
+        Only who has a worker does: each notification wakes every connection that
+        listens to its channel.
+        """
+        self._wanted[WORK_CHANNEL] += 1
+        if self.is_listening:
+            self._waking = asyncio.create_task(
+                self._apply(lambda: WORK_CHANNEL in self._heard)
+            )
+
+    def drop_work(self) -> None:
+        """Take back what `want_work` asked for; heeded with the next change."""
+        self._wanted[WORK_CHANNEL] -= 1
+        if self._wanted[WORK_CHANNEL] <= 0:
+            del self._wanted[WORK_CHANNEL]
 
     async def remove_channel(self, channel: str) -> None:
         """Stop listening to a channel, if nobody else has added it."""
@@ -162,7 +191,6 @@ class Listener:
         connection = await connect(self._dsn)
         async with connection:
             with cut_after(connection, _HEALTH_TIMEOUT):
-                await connection.execute(sql_files.query("notifications/listen_work"))
                 await connection.execute(sql_files.query("notifications/listen_events"))
                 await self._follow_channels(connection)
             self._heard_probe.clear()
@@ -208,7 +236,7 @@ class Listener:
                 return True
         elif payload == self._probe + _WAKE:
             return True
-        elif channel != WORK_CHANNEL or not payload.startswith(_PROBE):
+        elif channel != EVENTS_CHANNEL or not payload.startswith(_PROBE):
             self._on_notification(channel, payload)
         elif not payload.endswith(_WAKE):
             self._on_newcomer()
@@ -217,15 +245,21 @@ class Listener:
     async def _follow_channels(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Listen to what is wanted now, and to nothing else."""
         wanted = set(self._wanted)
+        heard = self._heard
+        # who wants one of the others again meanwhile must not take it for heard
+        self._heard = heard & wanted
         for query, channels in (
-            ("notifications/listen", wanted - self._heard),
-            ("notifications/unlisten", self._heard - wanted),
+            ("notifications/listen", wanted - heard),
+            ("notifications/unlisten", heard - wanted),
         ):
             text = sql.SQL(sql_files.query(query))
             for channel in channels:
                 await connection.execute(text.format(channel=sql.Identifier(channel)))
+        has_work = WORK_CHANNEL in wanted - self._heard
         self._heard = wanted
         self._changed.set()
+        if has_work:
+            self._on_gap()  # what came before was not heard
 
     async def _prove(self) -> bool:
         """Return whether a probe came back."""

@@ -44,7 +44,12 @@ def parse_page(data: dict[str, Any]) -> MessagePage:
         horizon=data["horizon"],
         rows=[
             StoredMessage(
-                pos, number, datetime.fromisoformat(sent_at), headers or {}, payload
+                pos,
+                number,
+                datetime.fromisoformat(sent_at),
+                # pgmq's own functions take any JSON
+                headers if isinstance(headers, dict) else {},
+                payload,
             )
             for pos, number, sent_at, headers, payload in data["messages"]
         ],

@@ -19,6 +19,7 @@ __all__ = [
     "enter_task",
     "log_fields",
     "of_context",
+    "shortened",
     "task_fields",
 ]
 
@@ -41,9 +42,17 @@ class Fields(TypedDict, total=False):
 FIELDS: Final = tuple(Fields.__annotations__)
 """Their names, in the order in which they are shown."""
 
+_LONGEST_MESSAGE: Final = 300
+
 _RUNNING: ContextVar[tuple[Context, UUID] | None] = ContextVar(
     "singularity_workflow_task", default=None
 )
+
+
+def shortened(message: object) -> str:
+    """Return the first line of a message, as far as a log needs it."""
+    line = str(message).strip().partition("\n")[0]
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
 
 
 def log_fields(**fields: Unpack[Fields]) -> dict[str, object]:

@@ -40,10 +40,11 @@ def current_traceparent() -> str | None:
     Returns:
         None if the program does not use OpenTelemetry, or no span is current.
     """
-    api = sys.modules.get(_API)
-    if api is None:
+    # another thread may be importing it just now
+    get_current_span = getattr(sys.modules.get(_API), "get_current_span", None)
+    if get_current_span is None:
         return None
-    return _format(api.get_current_span().get_span_context())
+    return _format(get_current_span().get_span_context())
 
 
 def traceparent_of(span: Span) -> str | None:
@@ -53,7 +54,10 @@ def traceparent_of(span: Span) -> str | None:
 
 def adopt_traceparent(traceparent: str | None) -> None:
     """Make a span of another process the current one of this context."""
-    context = _extract(traceparent)
+    try:
+        context = _extract(traceparent)
+    except ImportError:
+        return  # nobody here would see it
     if context is not None:
         from opentelemetry.context import attach  # noqa: PLC0415
 
@@ -78,15 +82,18 @@ class Tracing:
 
     def __init__(self, tracer: Tracer | None = None) -> None:
         self._tracer = tracer
+        self._is_broken = False
 
     def tracer(self) -> Tracer | None:
         """Return what makes spans, None as long as nobody would see them."""
         if self._tracer is not None:
             return self._tracer
         api: Any = sys.modules.get(_API)
-        if api is None:
+        # another thread may be importing it just now
+        get_provider = getattr(api, "get_tracer_provider", None)
+        if get_provider is None:
             return None
-        provider = api.get_tracer_provider()
+        provider = get_provider()
         if isinstance(provider, api.ProxyTracerProvider):
             return None
         self._tracer = provider.get_tracer(_SCOPE, library_version())
@@ -105,8 +112,8 @@ class Tracing:
         """
         Begin a span, if anybody would see it.
 
-        What a sampler or a processor of the program raises is logged: a workflow does
-        not stop because it cannot be watched.
+        What a sampler or a processor of the program raises is logged, the first time as
+        a warning: a workflow does not stop because it cannot be watched.
 
         Args:
             name: Its name.
@@ -130,7 +137,7 @@ class Tracing:
                 start_time=None if start is None else int(start * 1e9),
             )
         except Exception:
-            logger.warning("span %r cannot begin", name, exc_info=True)
+            self._complain(f"span {name!r} cannot begin")
             return None
 
     def end(
@@ -157,7 +164,13 @@ class Tracing:
                 _fail(span, error)
             span.end(None if at is None else int(at * 1e9))
         except Exception:
-            logger.warning("a span cannot end", exc_info=True)
+            self._complain("a span cannot end")
+
+    def _complain(self, what: str) -> None:
+        """Warn once: what is broken is so for every task."""
+        level = logging.DEBUG if self._is_broken else logging.WARNING
+        self._is_broken = True
+        logger.log(level, "%s", what, exc_info=True)
 
 
 def _fail(span: Span, error: Mapping[str, Any]) -> None:

@@ -193,7 +193,7 @@ class Jobs:
                     outcome = await self._runner.run(job)
                 finally:
                     self._observer.end(job, outcome)
-                if self._told.has_told(job.ref):
+                if outcome is not None and self._told.has_told(job.ref):
                     outcome.events = await self._told.settle(job.ref)
         finally:
             self.running.pop(job.ref, None)

@@ -50,6 +50,7 @@ class Outcome:
         events: What the attempt has told, and is not stored yet.
         context: What the step saw of itself; None: it was given to us to fail it.
         seconds: How long the attempt took.
+        queue: The queue of its step.
         reply: What the database said, if the outcome was recorded there already, in
             the step's own transaction.
     """
@@ -64,6 +65,7 @@ class Outcome:
     events: Sequence[Mapping[str, object]] = ()
     context: Context | None = None
     seconds: float = 0.0
+    queue: str | None = None
     reply: Reply | None = None
 
 

@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from singularity_workflow.store.replies import EndedRun, Moved
-from singularity_workflow.telemetry.fields import log_fields
+from singularity_workflow.telemetry.fields import log_fields, shortened
 from singularity_workflow.telemetry.telemetry import Telemetry
 
-__all__ = ["RunObserver", "shortened"]
+__all__ = ["RunObserver"]
 
 logger = logging.getLogger(__name__)
 # in a program that sets up no logging, failures are for whoever waits for the run: not
 # for standard error, where Python would put them
 logger.addHandler(logging.NullHandler())
-
-_LONGEST_MESSAGE: Final = 300
-
-
-def shortened(message: object) -> str:
-    """Return the first line of a message, as far as a log needs it."""
-    line = str(message).strip().partition("\n")[0]
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
 
 
 class RunObserver:

@@ -12,13 +12,19 @@ import time
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
+from singularity_workflow.model.context import Context
 from singularity_workflow.store.replies import Reaped, Reply, TaskRef
-from singularity_workflow.telemetry.fields import enter_task, log_fields, of_context
+from singularity_workflow.telemetry.fields import (
+    enter_task,
+    log_fields,
+    of_context,
+    shortened,
+)
 from singularity_workflow.telemetry.telemetry import Telemetry
 from singularity_workflow.telemetry.tracing import make_current
 from singularity_workflow.worker.memory import RunMemory
 from singularity_workflow.worker.outcome import Outcome
-from singularity_workflow.worker.run_observer import RunObserver, shortened
+from singularity_workflow.worker.run_observer import RunObserver
 from singularity_workflow.worker.runner import Job
 
 __all__ = ["TaskObserver"]
@@ -62,7 +68,8 @@ class TaskObserver:
             if job.span is not None:
                 make_current(job.span)
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("attempt begins", extra=self._fields_of(job))
+            fields = self._fields_of(job.context, job.step.queue)
+            logger.debug("attempt begins", extra=fields)
 
     def end(self, job: Job, outcome: Outcome | None) -> None:
         """Take note that an attempt has ended; None: it was stopped."""
@@ -70,6 +77,7 @@ class TaskObserver:
         kind = "stopped"
         if outcome is not None:
             outcome.context, outcome.seconds = job.context, seconds
+            outcome.queue = job.step.queue
             kind = "completed" if outcome.kind == "recorded" else outcome.kind
         for recorder in self._telemetry.recorders:
             recorder.task_ended(job.context.workflow, job.step.name, kind, seconds)
@@ -78,7 +86,7 @@ class TaskObserver:
             error = outcome.error if outcome is not None and has_failed else None
             self._telemetry.tracing.end(job.span, outcome=kind, error=error)
         if logger.isEnabledFor(logging.DEBUG):
-            fields = self._fields_of(job)
+            fields = self._fields_of(job.context, job.step.queue)
             fields["duration_ms"] = round(seconds * 1e3, 3)
             logger.debug("attempt %s", kind, extra=fields)
 
@@ -136,10 +144,10 @@ class TaskObserver:
         level = logging.ERROR if pause is None else logging.WARNING
         if not logger.isEnabledFor(level):
             return
-        if context is None:
+        if context is None or outcome.queue is None:
             fields = self._fields_of_ref(outcome.task)
         else:
-            fields = of_context(context, self.worker_id)
+            fields = self._fields_of(context, outcome.queue)
             fields["duration_ms"] = round(outcome.seconds * 1e3, 3)
         logger.log(
             level,
@@ -153,14 +161,16 @@ class TaskObserver:
             extra=fields,
         )  # fmt: skip
 
-    def _fields_of(self, job: Job) -> dict[str, object]:
-        queue = f"local:{self.worker_id}" if self._is_local else job.step.queue
+    def _fields_of(self, context: Context, queue: str) -> dict[str, object]:
+        if self._is_local:
+            queue = f"local:{self.worker_id}"
         return log_fields(queue=queue, message_type="task") | of_context(
-            job.context, self.worker_id
+            context, self.worker_id
         )
 
     def _fields_of_ref(self, ref: TaskRef) -> dict[str, object]:
         return log_fields(
+            message_type="task",
             run_id=ref.run_id,
             task_index=ref.task_index,
             attempt=ref.attempt,

@@ -110,7 +110,10 @@ class Duty:
                 logger.warning("%s: %s", self._name, error.message)
             self._is_away = True
         except Exception:
-            logger.exception("%s failed, trying again", self._name)
+            # said once: some duties are tried every second
+            level = logging.DEBUG if self._is_away else logging.ERROR
+            logger.log(level, "%s failed, trying again", self._name, exc_info=True)
+            self._is_away = True
         else:
             self._is_away = False
             if next_in is not None:

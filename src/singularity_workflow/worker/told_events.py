@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ import orjson
 
 from singularity_workflow.errors import ConnectionFailed, SingularityError
 from singularity_workflow.store.replies import TaskRef
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["EmitStore", "ToldEvents"]
 
@@ -57,6 +59,7 @@ class ToldEvents:
         self._store = store
         self._on_events = on_events
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._context = contextvars.Context()
         self._lock = threading.Lock()
         self._waiting: dict[TaskRef, list[_Event]] = {}
         # what a call is just storing
@@ -66,8 +69,9 @@ class ToldEvents:
         self._is_asked = False
 
     def start(self) -> None:
-        """Remember the loop that calls are made on."""
+        """Remember the loop that calls are made on, and the context."""
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
 
     async def close(self) -> None:
         """Stop; what was not stored yet goes with the outcomes of its tasks."""
@@ -96,7 +100,8 @@ class ToldEvents:
                 events.append(event)
             is_asked, self._is_asked = self._is_asked, True
         if not is_asked and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._store_soon)
+            # not in that of the step that tells: it is stored for all of them
+            self._loop.call_soon_threadsafe(self._store_soon, context=self._context)
 
     def has_told(self, task: TaskRef) -> bool:
         """Whether there is something of a task that is not known to be stored."""
@@ -178,5 +183,9 @@ class ToldEvents:
                 logger.info(
                     "what attempt %d told was refused: it is not in charge any more",
                     task.attempt,
-                    extra={"run_id": task.run_id, "attempt": task.attempt},
+                    extra=log_fields(
+                        run_id=task.run_id,
+                        task_index=task.task_index,
+                        attempt=task.attempt,
+                    ),
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.definitions import single
+from fixtures.definitions import map_step, single
 from fixtures.workbench import completed
 
 NEWS = [{"type": "invoice_sent", "at": "2030-01-01T12:00:00Z", "data": {"no": 7}}]
@@ -72,6 +72,23 @@ def test_a_task_that_has_ended_is_refused(db):
     assert len(reply["refused"]) == 1
     assert reply["events"] is None
     assert run.events()[-1]["type"] == "step_completed"
+
+
+def test_a_task_whose_run_has_ended_is_refused(db):
+    """
+    Also while the sweep of a wide run has not come to it.
+    """
+    run = db.start(db.make_workflow(map_step("m")), list(range(1001)))
+    db.settle()
+    tasks = sorted(db.claim(1001), key=lambda task: task.ref["task"])
+    assert len(tasks) == 1001
+    db.cancel(run)
+    assert run.events()[-1]["type"] == "workflow_cancelled"
+
+    reply = db.call("emit_events", [tasks[-1].ref | {"events": NEWS}])
+
+    assert len(reply["refused"]) == 1
+    assert run.events()[-1]["type"] == "workflow_cancelled"
 
 
 def test_a_run_without_such_events_stores_none(db):

@@ -182,8 +182,8 @@ def test_what_completed_beside_a_failure_is_told_too(db):
 
     assert types(run)[-5:] == [
         "task_completed",
-        "task_failed",
         "step_completed",
+        "task_failed",
         "step_failed",
         "workflow_failed",
     ]
@@ -271,14 +271,19 @@ def test_a_large_value_is_told_by_its_place(db):
 
     assert told["workflow_started"]["input"] == {"$ref": str(run.id), "bytes": 9_002}
     assert told["task_completed"]["result"]["$ref"] == f"{run.id}/a/0"
-    assert told["step_completed"]["output"]["$ref"] == f"{run.id}/a"
+    assert told["step_completed"]["output"]["$ref"] == f"{run.id}/a/0"
     assert told["workflow_completed"]["final_result"]["bytes"] == 9_012
 
 
 @pytest.mark.parametrize(
     "output",
-    ["[1e131072]", '{"x": [1, 1e-20000]}'],
-    ids=["large number", "small number"],
+    [
+        "[1e131072]",
+        '{"x": [1, 1e-20000]}',
+        "0." + "0" * 7_000 + "1e-9999",
+        '{"x":\n\t 1e131072}',
+    ],
+    ids=["large number", "small number", "small by its digits", "on its own line"],
 )
 def test_what_jsonb_cannot_hold_fails_no_task(db, output):
     """
@@ -350,3 +355,20 @@ def test_a_lost_task_is_told_as_retried(committed):
     assert (event["type"], event["retry_count"]) == ("task_retried", 0)
     assert str(worker) in event["error"]["message"]
     db.check()
+
+
+def test_a_condition_that_fails_its_run_is_no_failure_of_a_task(db):
+    """
+    The step has had none.
+    """
+    flow = db.make_workflow(
+        single("a"), single("b", "a", when={"a": 1}, on_unmet="fail")
+    )
+    run = db.start(flow)
+
+    db.complete(db.claim_one(), 2)
+
+    *_, step, last = run.events()
+    assert (step["type"], step["step_name"]) == ("step_failed", "b")
+    assert (last["type"], last["failed_task"]) == ("workflow_failed", None)
+    assert last["error"]["step"] == "b"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -103,3 +104,40 @@ def test_a_dropped_queue_is_passed_over(db):
     db.advance(days=8)
 
     assert db.call("prune_messages")["removed"] == 1
+
+
+def test_a_queue_of_others_does_not_keep_the_rest(db):
+    """
+    A role that may not delete from it leaves it alone.
+    """
+    role = f"pruner_{uuid4().hex}"
+    db.call("send_with_notify", "a_foreign", 1)
+    db.call("send_with_notify", "orders", 2)
+    db.advance(days=8)
+    db.execute(f"create role {role}")
+    schemas = "singularity_workflow, testing"
+    db.execute(f"grant usage on schema {schemas}, pgmq to {role}")
+    db.execute(f"grant select on all tables in schema {schemas} to {role}")
+    db.execute(f"grant select, update, delete on pgmq.q_orders to {role}")
+    db.execute(f"grant select on pgmq.q_a_foreign to {role}")
+    db.execute(f"set local role {role}")
+
+    assert db.call("prune_messages") == {"removed": 1, "has_more": False}
+
+    db.execute("reset role")
+    assert (left(db, "a_foreign"), left(db)) == ([1], [])
+
+
+def test_what_others_have_sent_stays(db):
+    """
+    A queue that was there before may be another program's.
+    """
+    db.execute("select pgmq.create('orders')")
+    db.execute("select pgmq.send('orders', '1')")
+    db.call("open_queue", "orders")
+    db.call("send_with_notify", "orders", 2)
+    db.advance(days=8)
+
+    assert db.call("prune_messages")["removed"] == 1
+
+    assert left(db) == [1]

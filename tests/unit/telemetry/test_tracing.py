@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 
 import pytest
 from opentelemetry.trace import (
@@ -85,3 +86,31 @@ def test_without_a_provider_there_are_no_spans():
 
     assert tracing.tracer() is None
     assert tracing.start("x", "INTERNAL", {}) is None
+
+
+class Broken:
+    """A tracer of which nothing can be had."""
+
+    def start_span(self, *_, **__):
+        raise RuntimeError("no span")
+
+
+def test_a_tracer_that_fails_is_complained_of_once(caplog):
+    """
+    It would be asked for each task, and fail each time.
+    """
+    tracing = Tracing(Broken())
+
+    assert [tracing.start("x", "INTERNAL", {}) for _ in range(3)] == [None] * 3
+    assert [one.levelname for one in caplog.records].count("WARNING") == 1
+
+
+def test_a_process_without_opentelemetry_ignores_what_came(monkeypatch):
+    """
+    A step does not fail because its span cannot be made current.
+    """
+    for name in [one for one in sys.modules if one.startswith("opentelemetry")]:
+        monkeypatch.setitem(sys.modules, name, None)
+
+    fresh(lambda: adopt_traceparent(TRACEPARENT))
+    assert current_traceparent() is None

@@ -38,3 +38,6 @@ drop function if exists singularity_workflow.miss_tasks(singularity_workflow.tas
 drop function if exists singularity_workflow.call_children(singularity_workflow.task_outcome[], timestamptz);
 drop function if exists singularity_workflow.start_compensation(uuid, timestamptz);
 drop function if exists singularity_workflow.fire_batch(bigint[], uuid, timestamptz);
+drop function if exists singularity_workflow.finish_tasks(singularity_workflow.task_outcome[], timestamptz);
+drop function if exists singularity_workflow.create_tasks(
+  singularity_workflow.ready_step[], uuid, integer, text[], bigint, timestamptz);

@@ -36,10 +36,12 @@ begin
     select a.*, t.run_id is not null as is_held
     from asked a
     left join lateral (
+      -- of a run that has ended, the sweep of its tasks may not have come to this one
       select t.run_id from singularity_workflow.tasks t
+      join singularity_workflow.runs r on r.run_id = t.run_id and r.status in ('started', 'paused')
       where t.run_id = a.run and t.step_no = a.step and t.task_index = a.task
         and t.attempt = a.attempt and t.status = 'started'
-      for share offset 0) t on true
+      for share of t offset 0) t on true
   )
   select json_agg(to_json(j)) filter (where j.is_held),
          json_agg(json_build_array(j.run, j.step, j.task, j.attempt)) filter (where not j.is_held)

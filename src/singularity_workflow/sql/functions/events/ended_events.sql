@@ -27,15 +27,17 @@ begin
              when x.part = 0 then concat(
                '{"type":"step_failed","step_name":"', r.error->>'step', '","error":',
                case when octet_length((r.error->'error')::text) < 8000 then (r.error->'error')::text
-                 else singularity_workflow.event_reference(r.error->'error', r.task_id) end, '}')
+                 else singularity_workflow.event_reference(
+                   r.error->'error', coalesce(r.task_id, r.run_id::text)) end, '}')
              else concat(
-               '{"type":"workflow_failed","failed_task":"', r.task_id, '","error":',
+               '{"type":"workflow_failed","failed_task":', coalesce('"' || r.task_id || '"', 'null'), ',"error":',
                case when octet_length(r.error::text) < 8000 then r.error::text
                  else singularity_workflow.event_reference(r.error, r.run_id::text) end, '}') end as event
     from unnest(p_run_ids) with ordinality p (run_id, place)
     cross join lateral (
       select r.run_id, r.workflow_id, r.status, r.error, r.event_level,
-             concat(r.run_id, '/', r.error->>'step', '/', r.error->>'task_index') as task_id
+             -- null: a condition that did not hold has failed it, no task
+             r.run_id || '/' || (r.error->>'step') || '/' || (r.error->>'task_index') as task_id
       from singularity_workflow.runs r
       where r.run_id = p.run_id and r.event_level > 0 and r.status in ('completed', 'failed')
       offset 0) r

@@ -22,6 +22,7 @@ returns json                         -- {run_id, workflow_id, announced, ended, 
 language plpgsql
 volatile
 set search_path = ''
+set enable_seqscan = off
 set jit = off
 as $function$
 declare

@@ -221,7 +221,9 @@ begin
 
   if v_level > 0 then
     v_events := singularity_workflow.record_events(
-      v_now, v_level, v_new, p_ended => v_told, p_started => v_ready, p_taken => v_handed, p_ended_runs => v_ended);
+      v_now, v_level, v_new, p_ended => v_told, p_begun => v_tasks.p_begun,
+      p_started => v_tasks.p_others, p_taken => v_handed[cardinality(v_tasks.p_begun) + 1:],
+      p_ended_runs => v_ended, p_worker_id => p_owner);
   end if;
   if p_notify then
     perform singularity_workflow.send_hints(v_announced, '{}', v_events);

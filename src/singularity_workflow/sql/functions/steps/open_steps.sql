@@ -17,6 +17,11 @@ create or replace function singularity_workflow.open_steps(
 language plpgsql
 volatile
 set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $function$
 declare
   v_advanced record;
@@ -33,7 +38,7 @@ begin
   if p_level > 0 then
     p_events := singularity_workflow.record_events(
       p_now, p_level, array[p_run_id], p_ended => p_told || v_advanced.p_completed,
-      p_started => v_advanced.p_started, p_ended_runs => p_ended_run);
+      p_started => v_tasks.p_others, p_ended_runs => p_ended_run);
   end if;
 end;
 $function$;

@@ -20,7 +20,9 @@ create or replace function singularity_workflow.create_tasks(
   p_now           timestamptz,
   out p_handed    singularity_workflow.task_key[],
   out p_announced bigint,             -- the smallest key of the new messages
-  out p_has_timer boolean
+  out p_has_timer boolean,
+  out p_begun     singularity_workflow.ready_step[],   -- single steps whose task was handed over
+  out p_others    singularity_workflow.ready_step[]    -- the other steps; the first of p_handed are p_begun's
 )
 language plpgsql
 volatile
@@ -108,6 +110,8 @@ begin
     p_announced := least(p_announced, v_more.p_announced);
     p_has_timer := p_has_timer or v_more.p_has_timer;
   end if;
+  p_begun := v_now;
+  p_others := v_queued || v_waiting || v_maps;
 end;
 $function$;
 

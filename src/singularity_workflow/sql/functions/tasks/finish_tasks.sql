@@ -11,7 +11,8 @@ create or replace function singularity_workflow.finish_tasks(
   p_now          timestamptz,
   out p_ended    singularity_workflow.step_key[],
   out p_leads_on boolean,           -- some ended step has dependents
-  out p_windows  singularity_workflow.step_key[]    -- maps that have room for more tasks
+  out p_windows  singularity_workflow.step_key[],   -- maps that have room for more tasks
+  out p_maps     singularity_workflow.step_key[]    -- of p_ended, the maps
 )
 language plpgsql
 volatile
@@ -55,14 +56,16 @@ begin
       where c.run_id = d.run_id and c.step_no = d.step_no and c.status = 'started'
       offset 0) x
     where s.ctid = x.ctid
-    returning s.run_id, s.step_no, s.status, d.leads_on, s.window_used
+    returning s.run_id, s.step_no, s.status, d.leads_on, s.window_used, d.kind
   )
   select coalesce(array_agg((c.run_id, c.step_no)::singularity_workflow.step_key)
                   filter (where c.status = 'completed'), '{}'),
          coalesce(bool_or(c.leads_on and c.status = 'completed'), false),
          array_agg((c.run_id, c.step_no)::singularity_workflow.step_key)
-           filter (where c.window_used is not null and c.status <> 'completed')
-  into p_ended, p_leads_on, p_windows
+           filter (where c.window_used is not null and c.status <> 'completed'),
+         array_agg((c.run_id, c.step_no)::singularity_workflow.step_key)
+           filter (where c.kind <> 'single' and c.status = 'completed')
+  into p_ended, p_leads_on, p_windows, p_maps
   from counted c;
 end;
 $function$;

@@ -62,7 +62,8 @@ declare
   v_last bigint;
   v_windows singularity_workflow.step_key[];
   v_level smallint;
-  v_dropped singularity_workflow.step_key[];   -- ended, in runs that failed
+  v_told singularity_workflow.step_key[];   -- steps that ended, but for those of v_done
+  v_begun singularity_workflow.ready_step[];
   v_started singularity_workflow.ready_step[];
   v_emitted json;
   v_events bigint[] := '{}';
@@ -127,18 +128,18 @@ begin
   end if;
 
   if v_done is not null then
-    select f.p_ended, f.p_leads_on, f.p_windows into v_ended, v_leads_on, v_windows
+    select f.p_ended, f.p_leads_on, f.p_windows, f.p_maps
+    into v_ended, v_leads_on, v_windows, v_told
     from singularity_workflow.finish_tasks(v_done, v_now) f;
   end if;
 
   if v_missed is not null then
     v_missing := singularity_workflow.miss_tasks(v_missed, v_now);
     v_ended := v_ended || v_missing.p_skipped;
+    v_told := v_told || v_missing.p_skipped;
     v_leads_on := v_leads_on or cardinality(v_missing.p_skipped) > 0;
     if cardinality(v_missing.p_failed_runs) > 0 then
       -- what else ended in a run that failed leads nowhere
-      v_dropped := array(
-        select e from unnest(v_ended) e where e.run_id = any (v_missing.p_failed_runs));
       v_ended := array(
         select e from unnest(v_ended) e where e.run_id <> all (v_missing.p_failed_runs));
     end if;
@@ -153,7 +154,7 @@ begin
   if v_leads_on then
     v_advanced := singularity_workflow.advance_steps(v_ended, v_now, '{}');
     v_ended := v_ended || v_advanced.p_completed;
-    v_started := v_advanced.p_started;
+    v_told := v_told || v_advanced.p_completed;
     if v_advanced.p_failed_runs is not null then
       v_ended_runs := v_ended_runs || v_advanced.p_failed_runs;
       v_has_timer := true;
@@ -161,6 +162,8 @@ begin
     v_tasks := singularity_workflow.create_tasks(
       v_advanced.p_started, p_worker_id, p_slots, p_queues, p_max_key, v_now);
     v_handed := v_tasks.p_handed;
+    v_begun := v_tasks.p_begun;
+    v_started := v_tasks.p_others;
     v_announced := least(v_announced, v_tasks.p_announced);
     v_has_timer := v_has_timer or v_tasks.p_has_timer;
   end if;
@@ -199,8 +202,9 @@ begin
   if v_level > 0 then
     v_events := v_events || singularity_workflow.record_events(
       v_now, v_level, p_emitted => v_emitted, p_done => v_done, p_missed => v_missed,
-      p_ended => v_ended || v_dropped, p_started => v_started, p_taken => v_handed,
-      p_ended_runs => v_ended_runs);
+      p_ended => v_told, p_begun => v_begun, p_started => v_started,
+      p_taken => v_handed[coalesce(cardinality(v_begun), 0) + 1:],
+      p_ended_runs => v_ended_runs, p_worker_id => p_worker_id);
   end if;
 
   return json_build_object(

@@ -9,6 +9,7 @@ returns double precision        -- seconds, not below zero; null: no timer waits
 language plpgsql
 volatile
 set search_path = ''
+set enable_seqscan = off      -- whoever calls first in a session decides on the plan
 as $function$
 begin
   return (

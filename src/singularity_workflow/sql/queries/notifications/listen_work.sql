@@ -1,1 +1,0 @@
-listen singularity_workflow_work;
