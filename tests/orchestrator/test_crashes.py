@@ -89,7 +89,7 @@ BETWEEN = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from singularity_workflow.orchestrator import program
-async def hang(self, run_input, plan):
+async def hang(self, *arguments):
     time.sleep(600)
 program.GoalProgram.execute = hang
 import goal

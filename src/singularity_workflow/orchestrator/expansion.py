@@ -77,6 +77,7 @@ async def expand(
     attempt: int = 1,
     depth: int = 1,
     ancestors: Sequence[str] = (),
+    place: Sequence[str] = (),
     inputs: Mapping[str, Any] | None = None,
     known: Mapping[str, GoalTree] | None = None,
     used_tasks: int = 0,
@@ -97,6 +98,7 @@ async def expand(
         attempt: Which attempt this is, from 1.
         depth: Level of the goal, if it is a part of others.
         ancestors: Hashes of the goals that it is a part of.
+        place: Ids of the tasks from the first goal to this one.
         inputs: What its tasks see; by default the goal.
         known: What tasks of the first level were decomposed into before, by id.
         used_tasks: Tasks that there are elsewhere, of those that there may be.
@@ -112,7 +114,7 @@ async def expand(
     driver = _Driver(
         decompose, catalog, limits, budget=budget or Budget(limits), mode=mode,
         failures=failures, attempt=attempt, notify=notify, known=known or {},
-        used_tasks=used_tasks,
+        used_tasks=used_tasks, place=tuple(place),
     )  # fmt: skip
     return await driver.expand(goal, graph, depth, tuple(ancestors), inputs)
 
@@ -133,7 +135,9 @@ class _Driver:
         notify: Callable[[str, Mapping[str, Any]], None],
         known: Mapping[str, GoalTree],
         used_tasks: int,
+        place: tuple[str, ...],
     ) -> None:
+        self._place = place
         self._known = known
         self._notify = notify
         self._decompose = decompose
@@ -194,7 +198,7 @@ class _Driver:
         self._budget.expansions += 1
         context = DecomposeContext(
             depth=depth,
-            path=one.path,
+            path=(*self._place, *one.path),
             catalog=self._catalog.view,
             limits=self._limits,
             budget=self._budget,

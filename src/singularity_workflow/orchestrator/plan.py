@@ -187,6 +187,20 @@ class Plan:
     outputs: Mapping[str, Source] | None = None
 
     @property
+    def needed(self) -> set[str]:
+        """Of the tasks that earlier plans have completed those that this one needs."""
+        sources = [
+            one for task in self.tasks for one in task.all_sources(with_scope=True)
+        ]
+        sources += (self.outputs or {}).values()
+        return {
+            leaf.task
+            for source in sources
+            for leaf in _leaves(source)
+            if isinstance(leaf, Kept)
+        }
+
+    @property
     def digest(self) -> str:
         """The SHA-256 of all that decides what a run of the plan does, in hex."""
         return hashlib.sha256(

@@ -222,15 +222,17 @@ class GoalProgram:
         known = self._known.get(plan["workflow"])
         if known is None:
             tree = GoalTree.model_validate(plan["tree"])
-            kept = sorted([*plan.get("kept", ()), *plan.get("skipped", ())])
-            known = await self.register(tree, run_input["options"], kept)
+            through = sorted([*plan.get("kept", ()), *plan.get("skipped", ())])
+            known = await self.register(tree, run_input["options"], through)
         goal = run_input["goal"]
         data = dict(run_input.get("inputs") or goal_input(goal))
         has_goals = any(step.definition.workflow for step in known.compiled.steps)
-        if has_goals or plan.get("kept"):
+        outputs = plan.get("kept", {})
+        kept = {one: outputs[one] for one in plan.get("needed", ()) if one in outputs}
+        if has_goals or kept:
             nest = self.nest_of(run_input)
             data[CARRIED] = {
-                "kept": plan.get("kept", {}),
+                "kept": kept,
                 "options": run_input["options"],
                 "nest": {
                     "root": nest.get("root", run_input["goal_run"]),
@@ -373,6 +375,7 @@ class GoalProgram:
             attempt=attempt,
             depth=nest["depth"],
             ancestors=nest["ancestors"],
+            place=nest["path"],
             inputs=run_input.get("inputs"),
             used_tasks=0 if tree is not None else tasks,
             notify=tell,

@@ -28,6 +28,7 @@ from singularity_workflow.orchestrator.expansion import Expansion, expand
 from singularity_workflow.orchestrator.goals import goal_hash, goal_input
 from singularity_workflow.orchestrator.limits import Limits
 from singularity_workflow.orchestrator.nesting import DECOMPOSITION_FAILED, cause_of
+from singularity_workflow.orchestrator.plan import flatten
 from singularity_workflow.orchestrator.reading import parse_graph
 from singularity_workflow.orchestrator.replanning import (
     Combined,
@@ -248,8 +249,12 @@ class Revisions:
             tell("goal_replan_failed", {"revision": revision, "error": error.message})
             raise
         assert found.tree is not None
+        plan, _ = flatten(
+            found.tree, is_flat=options["is_flat"], kept=done.keys, has_goals=True
+        )
         answer = {
             "tree": found.tree.to_json(),
+            "needed": sorted(plan.needed),
             "kept": dict(done.outputs),
             "skipped": sorted(done.skipped),
             "workflow_id": known.workflow_id,
@@ -348,6 +353,7 @@ class Revisions:
             attempt=attempt,
             depth=depth,
             ancestors=hashes[:-1],
+            place=context.path,
             inputs=context.inputs,
             known=made.known,
             notify=tell,

@@ -155,6 +155,8 @@ def test_a_kept_task_is_a_source_and_no_task_of_the_plan():
     plan, issues = flatten(TREE, kept=["a", "build/x"])
 
     assert issues == []
+    assert plan.needed == {"a", "build/x"}
+    assert flatten(TREE, kept=["a", "build/x", "build/y"])[0].needed == {"build/y"}
     assert [task.id for task in plan.tasks] == ["build__y", "c"]
     assert [task.needs(with_scope=True) for task in plan.tasks] == [(), ("build__y",)]
     assert plan.digest != flatten(TREE)[0].digest
