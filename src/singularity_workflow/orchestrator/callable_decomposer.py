@@ -73,7 +73,7 @@ class CallableDecomposer:
                     hint=issue.hint,
                     issues=[*issues, issue],
                 )
-            members = {"attempt": repair + 1, "issues": [one.code for one in issues]}
+            members = {"round": repair + 1, "issues": issues}
             ctx.notify("goal_decomposition_repaired", members)
             shown = answer if isinstance(answer, str) else repr(answer)
             prompt = (

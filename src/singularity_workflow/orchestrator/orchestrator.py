@@ -26,6 +26,7 @@ from singularity_workflow.errors import (
 from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.entries import function_key
 from singularity_workflow.model.ids import IdMaker
+from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.parsing import definition_from_json
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.signature import StepFunction
@@ -210,9 +211,10 @@ class Orchestrator:
         request = self._read(None, None, step_functions, options, task_graph)
         assert request.tree is not None
         given = request.options
+        catalog = Catalog.of(request.functions, self._engine.resources)
         workflow = to_workflow(
             request.tree,
-            Catalog.of(request.functions, self._engine.resources),
+            catalog if given.allow is None else catalog.only(given.allow),
             name=given.workflow_name,
             is_flat=not given.preserve_structure,
             max_attempts=given.retry_attempts,
@@ -378,15 +380,13 @@ class Orchestrator:
                     _run_input(one),
                     timeout=given.timeout,
                     max_retries=None,
-                    parallel=True,
-                    notify_events=True if given.monitoring else "run",
+                    parallel=given.parallel,
+                    notify_events=given.notify_events,
                     execution=given.execution,
                     idempotency_key=given.idempotency_key,
                     priority=given.priority,
                     tags=[GOAL_TAG, *(given.tags or ())],
-                    metadata={
-                        "kind": "goal", "optimization_level": given.optimization_level,
-                    },
+                    metadata=_metadata(one),
                 )
             )  # fmt: skip
         execution = requests[0].options.execution
@@ -428,7 +428,7 @@ class Orchestrator:
         plan = program.answers.pop(run.id, None) or await self._read_plan(run.id)
         tree = GoalTree.model_validate(plan["tree"])
         stats = {**plan["stats"], "revisions": 0}
-        emit("goal_completed", run.id, {"stats": stats}, is_full=False)
+        emit("goal_completed", run.id, {"stats": stats}, is_full=plan["is_told"])
         return GoalResult(
             result=unwrap(result.get(EXECUTE, {})),
             run_id=run.id,
@@ -454,6 +454,7 @@ class Orchestrator:
             goal = goal if goal is not None else DEFAULT_WORKFLOW
         if decomposer is not None:
             as_decomposer(decomposer)
+        _check_allowed(given, functions)
         return GoalRequest(
             goal=read_goal(goal),
             decomposer=decomposer,
@@ -575,11 +576,37 @@ def _run_input(request: GoalRequest) -> dict[str, Any]:
             "retry_attempts": options.retry_attempts,
             "is_flat": not options.preserve_structure,
             "monitoring": options.monitoring,
+            "redact": options.redact,
+            "allow": None if options.allow is None else [*options.allow],
+            "cache": options.cache_seconds,
             "optimization_level": options.optimization_level,
         },
     }
     if request.tree is not None:
         told["tree"] = request.tree.to_json()
+    return told
+
+
+def _check_allowed(options: GoalOptions, functions: Functions) -> None:
+    for name in options.allow or ():
+        if name not in functions:
+            raise InvalidSetting(
+                f"allow names {name!r}, and there is no such function",
+                hint=did_you_mean(str(name), [*functions]),
+            )
+
+
+def _metadata(request: GoalRequest) -> dict[str, Any]:
+    """Return what is kept with a goal's run; the database reads what it is to tell."""
+    options = request.options
+    told: dict[str, Any] = {
+        "kind": "goal",
+        "goal_hash": goal_hash(request.goal),
+        "depth": 1,
+        "optimization_level": options.optimization_level,
+    }
+    if options.redact:
+        told["redact"] = True
     return told
 
 

@@ -35,9 +35,9 @@ from singularity_workflow.orchestrator.compilation import (
     tree_issues,
 )
 from singularity_workflow.orchestrator.contexts import Failure
-from singularity_workflow.orchestrator.events import emit
+from singularity_workflow.orchestrator.events import GoalTeller
 from singularity_workflow.orchestrator.expansion import Expansion, expand
-from singularity_workflow.orchestrator.goals import goal_input
+from singularity_workflow.orchestrator.goals import goal_hash, goal_input
 from singularity_workflow.orchestrator.limits import Budget, Limits
 from singularity_workflow.orchestrator.plan import OUTPUTS, flatten
 from singularity_workflow.orchestrator.tree import GoalTree
@@ -62,11 +62,24 @@ _MOST_ATTEMPTS: Final = 1_000
 
 
 class ProgramStore(Protocol):
-    """The one call that this module makes."""
+    """The calls that this module makes."""
 
     async def register_workflow(
         self, definition: Mapping[str, Any], *, force: bool = False
     ) -> dict[str, Any]: ...
+
+    async def find_goal_plan(self, key: str) -> Any: ...
+
+    async def keep_goal_plan(
+        self,
+        key: str,
+        *,
+        goal_hash: str,
+        decomposer: str,
+        version: str,
+        tree: Mapping[str, Any],
+        seconds: float,
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +147,28 @@ class GoalProgram:
             DecompositionFailed: With everything that is wrong with the plan.
         """
         goal, options = run_input["goal"], run_input["options"]
-        is_full = bool(options.get("monitoring"))
         began_at = time.monotonic()
-
-        def tell(name: str, members: Mapping[str, Any]) -> None:
-            emit(name, ctx.run_id, {"goal": goal, **members}, is_full=is_full)
-
-        tell("goal_decomposition_started", {"attempt": ctx.attempt})
+        tell = self.teller(run_input, ctx)
+        tell("goal_decomposition_started", {"decomposer": self._asked})
         try:
-            found = await self._expand_in_time(run_input, ctx.attempt, tell)
+            cached = await self._find_cached(run_input)
+            found = cached or await self._expand_in_time(run_input, ctx.attempt, tell)
             raise_decomposition(goal, list(found.issues))
             assert found.tree is not None
             known = await self._register(found.tree, options)
+            if cached is None:
+                await self._keep_cached(run_input, found.tree)
         except DecompositionFailed as error:
             _keep(self.failures, ctx.run_id, error.issues)
-            tell("goal_decomposition_failed", {"error": error.message})
+            tell.failed(error, error.issues, is_last=True)
             raise
         took = time.monotonic() - began_at
         answer = {
             "tree": found.tree.to_json(),
             "workflow_id": known.workflow_id,
             "workflow": known.compiled.name,
-            "decomposer": None if self.planner is None else self.planner.name,
+            "decomposer": self._asked,
+            "is_told": bool(options.get("monitoring")),
             "stats": {
                 "tasks": len(known.compiled.steps),
                 "depth": found.tree.depth,
@@ -163,9 +176,11 @@ class GoalProgram:
                 "calls": found.budget.calls,
                 "tokens": found.budget.tokens,
                 "decomposition_time": round(took, 6),
+                "cached": cached is not None,
             },
         }
-        tell("goal_decomposition_completed", {"stats": answer["stats"]})
+        # with the plan itself, in one transaction
+        tell("goal_decomposition_completed", {"stats": answer["stats"]}, is_last=True)
         _keep(self.answers, ctx.run_id, answer)
         return answer
 
@@ -181,8 +196,78 @@ class GoalProgram:
             input=goal_input(run_input["goal"]),
         )
 
+    def teller(self, run_input: Any, ctx: Context | None) -> GoalTeller:
+        """Return who tells what happens to a goal; without *ctx*, in the log only."""
+        options = run_input["options"]
+        return GoalTeller(
+            run_input["goal"],
+            ctx,
+            parent=run_input.get("parent"),
+            depth=run_input.get("depth", 1),
+            is_full=bool(options.get("monitoring", ctx is None)),
+            is_redacted=bool(options.get("redact")),
+        )
+
+    @property
+    def _asked(self) -> str | None:
+        return None if self.planner is None else self.planner.name
+
+    def _catalog_of(self, options: Mapping[str, Any]) -> Catalog:
+        """Return the functions that a goal may use."""
+        allowed = options.get("allow")
+        if allowed is None:
+            return self.catalog
+        # another process may have fewer
+        return self.catalog.only(
+            name for name in allowed if name in self.catalog.functions
+        )
+
+    def _cache_key(self, run_input: Any) -> str | None:
+        """Return what two goals with one plan have in common; None: not to be cached."""
+        options = run_input["options"]
+        planner = self.planner
+        if not options.get("cache") or planner is None or run_input.get("tree"):
+            return None
+        return goal_hash(
+            [
+                run_input["goal"],
+                planner.identity,
+                planner.version,
+                self._catalog_of(options).view.hash,
+                options["limits"],
+            ]
+        )
+
+    async def _find_cached(self, run_input: Any) -> Expansion | None:
+        """Return a plan that was made before, if it still is one."""
+        key = self._cache_key(run_input)
+        found = None if key is None else await self._store.find_goal_plan(key)
+        if found is None:
+            return None
+        try:
+            tree = GoalTree.model_validate(found)
+        except ValueError:
+            return None
+        options = run_input["options"]
+        given = _as_given(
+            tree, self._catalog_of(options), Limits(**options["limits"])
+        )
+        return None if given.issues else given
+
+    async def _keep_cached(self, run_input: Any, tree: GoalTree) -> None:
+        key = self._cache_key(run_input)
+        if key is not None and self.planner is not None:
+            await self._store.keep_goal_plan(
+                key,
+                goal_hash=goal_hash(run_input["goal"]),
+                decomposer=self.planner.name,
+                version=self.planner.version,
+                tree=tree.to_json(),
+                seconds=run_input["options"]["cache"],
+            )
+
     async def _expand_in_time(
-        self, run_input: Any, attempt: int, tell: Any
+        self, run_input: Any, attempt: int, tell: GoalTeller
     ) -> Expansion:
         """
         Return what a goal is decomposed into.
@@ -197,11 +282,8 @@ class GoalProgram:
         except DecompositionFailed:
             raise
         except Exception as error:
-            tell(
-                "goal_decomposition_failed",
-                {"error": f"{type(error).__name__}: {error}"},
-            )
             if attempt < options["retry_attempts"]:
+                tell.failed(error, is_last=True)
                 raise
             what = str(error) or "it took too long"
             raise DecompositionFailed(
@@ -212,24 +294,20 @@ class GoalProgram:
 
     async def preview(self, run_input: Any) -> Expansion:
         """Return what a goal would be decomposed into, and store nothing."""
-        goal = run_input["goal"]
-        return await self._expand(
-            run_input,
-            1,
-            lambda name, members: emit(name, None, {"goal": goal, **members}),
-        )
+        return await self._expand(run_input, 1, self.teller(run_input, None))
 
     async def _expand(self, run_input: Any, attempt: int, tell: Any) -> Expansion:
         goal, options = run_input["goal"], run_input["options"]
+        catalog = self._catalog_of(options)
         tree = None
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])
         if tree is not None and tree.nested:
-            return _as_given(tree, self.catalog, Limits(**options["limits"]))
+            return _as_given(tree, catalog, Limits(**options["limits"]))
         return await expand(
             goal,
             _nobody if self.planner is None else self.planner.decompose,
-            self.catalog,
+            catalog,
             Limits(**options["limits"]),
             graph=None if tree is None else tree.graph,
             failures=(Failure(message="the last attempt failed"),) * (attempt > 1),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, TypeAlias
 
+from singularity_workflow.engine.arguments import read_words
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.names import did_you_mean, name_problem
@@ -22,6 +23,10 @@ GOAL_TAG: Final = "goal"
 """What every goal's run is tagged with."""
 
 _LEVELS: Final = ("off", "basic", "advanced", "aggressive")
+_FLAGS: Final = (
+    "preserve_structure", "parallel", "monitoring", "real_time_notifications", "redact",
+)  # fmt: skip
+_CACHE_SECONDS: Final = 86_400.0
 _MOST_ATTEMPTS: Final = 1_000
 _LONGEST_NAME: Final = 100
 """So that there is room for what is appended in names of plans."""
@@ -48,7 +53,19 @@ class GoalOptions:
             levels are tasks of one run.
         optimization_level: `off`, `basic`, `advanced` or `aggressive`; kept with the
             run. Default `basic`.
-        monitoring: True: progress is logged. Default False: failures only.
+        parallel: False: one task at a time, in nested goals too. Default True.
+        monitoring: True: progress is logged, and events of the goal and of its tasks are
+            stored in full. Default False: failures are logged, and events of the goal's
+            runs stored.
+        real_time_notifications: False: no events are stored, and nobody who listens
+            hears of the goal. Default True.
+        redact: True: neither the goal nor any value of its runs is in their events; in
+            their place stands where they are. Default False.
+        allow: Names of the only functions that the goal's tasks may use. Default: all
+            that there are.
+        cache: How long the plan may be used again for the same goal, decomposer (its name
+            and `version`), functions and limits, in seconds; True is a day. A plan that
+            is used again is checked again. Default False: each goal is decomposed.
         execution: "local" or "distributed", as of `execute`. Default "local".
         idempotency_key: A second goal with the same key is the first one's run.
         priority: From -1000 to 1000, as of `execute`.
@@ -68,7 +85,12 @@ class GoalOptions:
     retry_attempts: int = 3
     preserve_structure: bool = False
     optimization_level: OptimizationLevel = "basic"
+    parallel: bool = True
     monitoring: bool = False
+    real_time_notifications: bool = True
+    redact: bool = False
+    allow: Iterable[str] | None = None
+    cache: bool | Duration | None = False
     execution: Literal["local", "distributed"] = "local"
     idempotency_key: str | None = None
     priority: int | None = None
@@ -83,7 +105,7 @@ class GoalOptions:
             )
         if problem:
             raise InvalidSetting(f"workflow_name {name!r} {problem}")
-        for option in ("preserve_structure", "monitoring"):
+        for option in _FLAGS:
             if not isinstance(getattr(self, option), bool):
                 raise InvalidSetting(
                     f"{option} must be True or False, got {getattr(self, option)!r}"
@@ -101,7 +123,23 @@ class GoalOptions:
                 f"retry_attempts must be an integer from 1 to {_MOST_ATTEMPTS}, got "
                 f"{attempts!r}"
             )
-        for option in ("timeout", "decompose_timeout"):
+        if self.monitoring and not self.real_time_notifications:
+            raise InvalidSetting(
+                "monitoring=True stores events, real_time_notifications=False stores none",
+                hint="Leave out one of them.",
+            )
+        allowed = read_words("allow", self.allow)
+        if self.allow is not None:
+            object.__setattr__(self, "allow", allowed)
+        if self.allow is not None and not allowed:
+            raise InvalidSetting(
+                "allow names no function: no plan could use any",
+                hint="Leave it out, so that all functions may be used.",
+            )
+        lasting = ["timeout", "decompose_timeout"]
+        if not isinstance(self.cache, bool):
+            lasting.append("cache")
+        for option in lasting:
             try:
                 if getattr(self, option) is not None:
                     to_duration(getattr(self, option), may_be_zero=False)
@@ -126,6 +164,22 @@ class GoalOptions:
                     or f"The options are {', '.join(known)}.",
                 )
         return cls(**given)
+
+    @property
+    def notify_events(self) -> bool | Literal["run"]:
+        """Which events the goal's runs store, as `execute` takes it."""
+        if not self.real_time_notifications:
+            return False
+        return True if self.monitoring else "run"
+
+    @property
+    def cache_seconds(self) -> float | None:
+        """How long a plan is kept for the next goal; None: it is not."""
+        if self.cache is None or self.cache is False:
+            return None
+        if self.cache is True:
+            return _CACHE_SECONDS
+        return to_duration(self.cache).total_seconds()
 
     def effective_limits(self) -> Limits:
         """Return the limits that hold."""

@@ -37,14 +37,18 @@ begin
     select array_agg(r.run_id order by n.place), array_agg(concat(
              '{"type":"workflow_started","input":', r.input,
              ',"parent_run_id":"' || r.parent_run_id || '"',
-             ',"origin_run_id":"' || r.origin_run_id || '","origin":"' || r.origin_kind || '"', '}')
+             ',"origin_run_id":"' || r.origin_run_id || '","origin":"' || r.origin_kind || '"', '}',
+             ',' || r.goal)
              order by n.place)
     into v_runs, v_events
     from unnest(p_new) with ordinality n (run_id, place)
     cross join lateral (
       select r.run_id, r.parent_run_id, r.origin_run_id, r.origin_kind,
-             case when octet_length(r.input::text) < 8000 then r.input::text
-               else singularity_workflow.event_reference(r.input, r.run_id::text) end as input
+             case when octet_length(r.input::text) < singularity_workflow.event_room(r.metadata)
+               then r.input::text
+               else singularity_workflow.event_reference(r.input, r.run_id::text) end as input,
+             case when r.metadata->>'kind' = 'goal'
+               then singularity_workflow.goal_event('goal_started', r.run_id, r.input, r.metadata) end as goal
       from singularity_workflow.runs r
       where r.run_id = n.run_id and r.event_level > 0 offset 0) r;
   end if;
@@ -60,7 +64,7 @@ begin
              when 1 then concat(
                '{"type":"task_completed","task_id":"', s.task_id, '","step_name":"', s.name,
                '","attempt":', i.attempt, ',"result":',
-               case when octet_length(i.output::text) < 8000 then i.output::text
+               case when octet_length(i.output::text) < s.room then i.output::text
                  else singularity_workflow.event_reference(i.output, s.task_id) end,
                ',"duration_ms":', coalesce(round(extract(epoch from p_now - t.started_at) * 1000, 1), 0), '}')
              when 2 then case t.status
@@ -70,13 +74,13 @@ begin
                else concat(
                  '{"type":"', case t.status when 'waiting' then 'task_retried' else 'task_failed' end,
                  '","task_id":"', s.task_id, '","step_name":"', s.name, '","attempt":', i.attempt,
-                 ',"error":', case when octet_length(t.error::text) < 8000 then t.error::text
+                 ',"error":', case when octet_length(t.error::text) < s.room then t.error::text
                    else singularity_workflow.event_reference(t.error, s.task_id) end,
                  ',"retry_count":', t.failures, '}') end
              when 3 then case t.status
                when 'completed' then concat(
                  '{"type":"step_completed","step_name":"', s.name, '","output":',
-                 case when octet_length(t.output::text) < 8000 then t.output::text
+                 case when octet_length(t.output::text) < s.room then t.output::text
                    else singularity_workflow.event_reference(t.output, concat(i.run_id, '/', s.name)) end, '}')
                else concat(
                  '{"type":"step_skipped","step_name":"', s.name, '","reason":', to_json(t.skip_reason), '}') end
@@ -99,7 +103,8 @@ begin
       select 5, k.run_id, k.step_no, k.task_index, null, null, 0 from unnest(p_taken) k) i
     cross join lateral (
       select s.name, coalesce(s.rank, s.step_no) as rank,
-             concat(i.run_id, '/', s.name, '/', i.task_index) as task_id
+             concat(i.run_id, '/', s.name, '/', i.task_index) as task_id,
+             singularity_workflow.event_room(r.metadata) as room
       from singularity_workflow.runs r
       join singularity_workflow.workflow_steps s
         on s.workflow_id = r.workflow_id and s.step_no = i.step_no

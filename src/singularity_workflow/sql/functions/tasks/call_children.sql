@@ -46,11 +46,13 @@ begin
              'id', m.output->'run', 'workflow_id', m.output->'workflow_id',
              'workflow', m.output->'workflow', 'input', m.output->'input',
              'timeout', m.output->'timeout',
-             'priority', r.priority, 'order_key', r.order_key,
+             'priority', r.priority, 'order_key', r.order_key, 'serial', r.serial,
              'traceparent', coalesce(m.output->>'traceparent', r.traceparent),
              'parent_run_id', m.run_id, 'parent_step_no', m.step_no,
              'parent_task_index', m.task_index, 'parent_attempt', m.attempt,
-             'events', (array['none', 'run', 'all'])[r.event_level + 1])) as requests
+             'events', (array['none', 'run', 'all'])[r.event_level + 1],
+             -- what is not to be told of a run is not to be told of its children
+             'metadata', case when r.metadata->>'redact' = 'true' then '{"redact": true}'::json end)) as requests
     from unnest(p_missed) m
     join singularity_workflow.runs r on r.run_id = m.run_id
     where m.outcome = 'called'
