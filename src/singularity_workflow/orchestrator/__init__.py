@@ -57,6 +57,10 @@ if TYPE_CHECKING:
         Budget,
         Limits,
     )
+    from singularity_workflow.orchestrator.notifications import (
+        OrchestratorNotifications,
+        SyncOrchestratorNotifications,
+    )
     from singularity_workflow.orchestrator.orchestrator import (
         GoalHandle,
         Orchestrator,
@@ -115,6 +119,7 @@ _MODULES = {
     "HybridDecomposer": "rules",
     "Limits": "limits",
     "Orchestrator": "orchestrator",
+    "OrchestratorNotifications": "notifications",
     "Plan": "plan",
     "PydanticAIDecomposer": "pydantic_ai",
     "RecordedDecomposer": "recorded",
@@ -124,6 +129,7 @@ _MODULES = {
     "RuleDecomposer": "rules",
     "SyncGoalHandle": "sync",
     "SyncOrchestrator": "sync",
+    "SyncOrchestratorNotifications": "notifications",
     "SyncWorkflowComposer": "sync",
     "TaskGraph": "graph",
     "TaskSpec": "graph",
@@ -158,6 +164,7 @@ __all__ = [
     "HybridDecomposer",
     "Limits",
     "Orchestrator",
+    "OrchestratorNotifications",
     "Plan",
     "PydanticAIDecomposer",
     "RecordedDecomposer",
@@ -167,6 +174,7 @@ __all__ = [
     "RuleDecomposer",
     "SyncGoalHandle",
     "SyncOrchestrator",
+    "SyncOrchestratorNotifications",
     "SyncWorkflowComposer",
     "TaskGraph",
     "TaskSpec",

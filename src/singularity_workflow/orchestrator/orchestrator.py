@@ -58,6 +58,8 @@ from singularity_workflow.orchestrator.settings import (
 from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
+    from singularity_workflow.model.events import Event
+    from singularity_workflow.notifications.subscription import Subscription
     from singularity_workflow.engine.session import Session
     from singularity_workflow.orchestrator.sync import SyncOrchestrator
 
@@ -119,6 +121,17 @@ class GoalHandle:
             RunTimeout: Its time is over, or that of the wait.
         """
         return await self._orchestrator.finish(self._program, self.run, timeout)
+
+    def events(self, after: str | None = None) -> Subscription[Event]:
+        """
+        Return the events of the goal's own run, as of `RunHandle.events`.
+
+        With those of its child runs, `OrchestratorNotifications.listen` tells them.
+
+        Args:
+            after: The cursor of the last event that was dealt with.
+        """
+        return self.run.events(after)
 
     async def cancel(self, reason: str | None = None) -> None:
         """Cancel the goal with all that runs for it."""
@@ -452,8 +465,12 @@ class Orchestrator:
             tree = _read_tree(graph, goal)
             goal = tree.graph.goal if goal is None else goal
             goal = goal if goal is not None else DEFAULT_WORKFLOW
-        if decomposer is not None:
-            as_decomposer(decomposer)
+        planner = None if decomposer is None else as_decomposer(decomposer)
+        if given.cache_seconds and planner is not None and not planner.version:
+            raise InvalidSetting(
+                f"cache needs a decomposer with a version, and {planner.name!r} has none",
+                hint="Set its attribute `version`, and change it when its answers change.",
+            )
         _check_allowed(given, functions)
         return GoalRequest(
             goal=read_goal(goal),

@@ -63,9 +63,10 @@ class GoalOptions:
             their place stands where they are. Default False.
         allow: Names of the only functions that the goal's tasks may use. Default: all
             that there are.
-        cache: How long the plan may be used again for the same goal, decomposer (its name
-            and `version`), functions and limits, in seconds; True is a day. A plan that
-            is used again is checked again. Default False: each goal is decomposed.
+        cache: How long the plan may be used again for the same goal, decomposer,
+            functions and limits, in seconds; True is a day. The decomposer needs an
+            attribute `version`, which changes with its answers. A plan that is used
+            again is checked again. Default False: each goal is decomposed.
         execution: "local" or "distributed", as of `execute`. Default "local".
         idempotency_key: A second goal with the same key is the first one's run.
         priority: From -1000 to 1000, as of `execute`.

@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from singularity_workflow.engine.sync_messages import SyncSubscription, subscribe
+from singularity_workflow.model.events import Event
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.model.workflow import Workflow
@@ -49,6 +51,10 @@ class SyncGoalHandle:
     def result(self, timeout: float | None = None) -> GoalResult:
         """Wait for the end of the goal; see `GoalHandle.result`."""
         return self._engine._call(self._handle.result(timeout))
+
+    def events(self, after: str | None = None) -> SyncSubscription[Event]:
+        """Return the events of its run; see `GoalHandle.events`."""
+        return subscribe(self._engine._call, lambda: self._handle.events(after))
 
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the goal; see `GoalHandle.cancel`."""
