@@ -162,7 +162,11 @@ ROWS = (
         "polling_runs_per_s",
         "{polling_runs_per_s:,.0f} runs/s",
     ),
-    Row("(n) plan of a ladder, checked", "ladder_validate_ms", "{ladder_validate_ms:.0f} ms"),
+    Row(
+        "(n) plan of a ladder, checked",
+        "ladder_validate_ms",
+        "{ladder_validate_ms:.0f} ms",
+    ),
     Row(
         "(n) goal of 1,000 tasks, answer to first task",
         "goal_first_task_ms",

@@ -23,7 +23,7 @@ ENDS = ["goal_completed", "goal_failed"]
 class GoalDecomposer:
     def decompose(self, goal: str) -> list[dict]:
         return [
-            {"id": "design", "description": "Design auth flow", "depends_on": []},
+            {"id": "design", "description": f"For: {goal}", "depends_on": []},
             {"id": "implement", "description": "Implement", "depends_on": ["design"]},
             {"id": "test", "description": "Test", "depends_on": ["implement"]},
         ]

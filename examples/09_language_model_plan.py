@@ -8,7 +8,7 @@ It prints:
 
     ['list_shops', 'visit', 'sum_up']
     {'sum_up': 'Ulm: 3 shops'}
-    refused: unknown_handler at /tasks/1/handler
+    refused: unknown_handler at /tasks/1/id
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def list_shops(city: str, limit: int) -> list[str]:
 
 
 def visit(item: str) -> str:
-    return item.split()[0]
+    return item.split(maxsplit=1)[0]
 
 
 def sum_up(visits: list[str]) -> str:

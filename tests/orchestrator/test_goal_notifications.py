@@ -121,7 +121,7 @@ def test_all_goals_are_heard(notifications, start):
     What is told of goals, from now on; what their runs do otherwise is not in it.
     """
     heard = []
-    with notifications.listen(callback=lambda event: heard.append(event)):
+    with notifications.listen(callback=heard.append):
         handles = [start(goal) for goal in ("one", "two")]
         for handle in handles:
             handle.result(timeout=25)

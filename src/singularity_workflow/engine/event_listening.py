@@ -130,7 +130,9 @@ def listen_to_some(
     return subscription
 
 
-async def read_events_of(session: Session, runs: Sequence[UUID]) -> AsyncIterator[Event]:
+async def read_events_of(
+    session: Session, runs: Sequence[UUID]
+) -> AsyncIterator[Event]:
     """Yield what is stored of some runs, in order."""
     source = EventSource(session.store)
     start = START

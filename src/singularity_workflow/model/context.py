@@ -230,10 +230,10 @@ def tell_as_engine(
         context: Of the task that tells it.
         type: One that applications cannot use, such as `goal_decomposition_started`.
         members: What there is to know, by name.
-        is_last: It is stored with the task's outcome, in one transaction, or not at all.
+        is_last: It is stored in the transaction of the task's outcome, or not at all.
 
     Raises:
         InvalidSetting: The members are not JSON, or too large.
         ConfigurationError: There is nobody to tell, or too much waits already.
     """
-    context._send(type, members, is_last=is_last)
+    context._send(type, members, is_last=is_last)  # noqa: SLF001 - of this module

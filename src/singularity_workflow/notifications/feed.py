@@ -4,7 +4,7 @@ One queue, read once for all of its listeners in an engine.
 A notification names places, and just the rows of those places are read. Only a scan of
 all from the horizon on tells that nothing is missing, and moves the horizon: a commit
 may be visible before its notification has arrived. Where a cause must not be told after
-its effect, each notification leads to a scan, in one snapshot, unless an old transaction
+its effect, each notification leads to a scan in one snapshot, unless an old transaction
 holds the horizon back and much lies beyond it.
 """
 

@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     )
     from singularity_workflow.orchestrator.notifications import (
         OrchestratorNotifications,
-        SyncOrchestratorNotifications,
     )
     from singularity_workflow.orchestrator.orchestrator import (
         GoalHandle,
@@ -92,6 +91,7 @@ if TYPE_CHECKING:
     from singularity_workflow.orchestrator.sync import (
         SyncGoalHandle,
         SyncOrchestrator,
+        SyncOrchestratorNotifications,
         SyncWorkflowComposer,
     )
     from singularity_workflow.orchestrator.tree import (
@@ -129,7 +129,7 @@ _MODULES = {
     "RuleDecomposer": "rules",
     "SyncGoalHandle": "sync",
     "SyncOrchestrator": "sync",
-    "SyncOrchestratorNotifications": "notifications",
+    "SyncOrchestratorNotifications": "sync",
     "SyncWorkflowComposer": "sync",
     "TaskGraph": "graph",
     "TaskSpec": "graph",

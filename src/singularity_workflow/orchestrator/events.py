@@ -82,12 +82,12 @@ class GoalTeller:
 
         Args:
             name: Such as `goal_decomposition_repaired`.
-            members: What there is to say; what it says of a goal is for that goal, which
-                is one within this one.
+            members: What there is to say; with a goal, it is about that one, which is
+                one within this one.
             is_last: It is only true with the outcome of the task that tells it.
         """
-        is_within = members.get("goal_hash", self._own["goal_hash"]) != (
-            self._own["goal_hash"]
+        is_within = (
+            members.get("goal_hash", self._own["goal_hash"]) != (self._own["goal_hash"])
         )
         told = self._ready({**self._own, **members})
         emit(name, self._run_id, told, is_full=self._is_full)
@@ -123,7 +123,7 @@ class GoalTeller:
 
     def revised(self, revision: int, reason: str, graph: Mapping[str, Any]) -> None:
         """
-        Tell that a plan was made anew; stored with the outcome of the task that made it.
+        Tell that a plan was made anew; stored with the outcome of the task that did it.
 
         Args:
             revision: Its number: 1 for the first that replaces another.

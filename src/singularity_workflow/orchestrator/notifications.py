@@ -21,7 +21,6 @@ from singularity_workflow.engine.event_listening import (
     read_state,
 )
 from singularity_workflow.engine.inspection import to_run_id
-from singularity_workflow.engine.sync_messages import SyncSubscription, subscribe
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.event_types import (
     ENDS_OF_RUNS,
@@ -36,8 +35,9 @@ from singularity_workflow.orchestrator.settings import GOAL_TAG
 if TYPE_CHECKING:
     from singularity_workflow.engine.session import Session
     from singularity_workflow.notifications.inbox import Inbox
+    from singularity_workflow.orchestrator.sync import SyncOrchestratorNotifications
 
-__all__ = ["OrchestratorNotifications", "SyncOrchestratorNotifications"]
+__all__ = ["OrchestratorNotifications"]
 
 _BROADCAST: Final = "broadcast_to"
 """The member of what is broadcast that says which goal it is about."""
@@ -70,11 +70,15 @@ class OrchestratorNotifications:
     ) -> OrchestratorNotifications | SyncOrchestratorNotifications:
         """Return what fits the engine."""
         if isinstance(engine, Engine):
+            # which imports this module
+            from singularity_workflow.orchestrator.sync import (  # noqa: PLC0415
+                SyncOrchestratorNotifications,
+            )
+
             return SyncOrchestratorNotifications(engine)
         if not isinstance(engine, AsyncEngine):
             raise InvalidSetting(
-                "OrchestratorNotifications need an engine, got "
-                f"{type(engine).__name__}"
+                f"OrchestratorNotifications need an engine, got {type(engine).__name__}"
             )
         return super().__new__(cls)
 
@@ -237,61 +241,6 @@ class OrchestratorNotifications:
         return f"<OrchestratorNotifications of {self._engine!r}>"
 
 
-class SyncOrchestratorNotifications:
-    """
-    Listen to goals from blocking code; see `OrchestratorNotifications`.
-
-    .. versionadded:: 0.1
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._notifications = OrchestratorNotifications(engine._engine)
-
-    def listen(
-        self,
-        goal: object = None,
-        callback: Callable[[Event], object] | None = None,
-        *,
-        types: Iterable[str] | str | None = None,
-        after: str | None = None,
-    ) -> SyncSubscription[Event]:
-        """Listen, from now on; see `OrchestratorNotifications.listen`."""
-        return subscribe(
-            self._engine._call,
-            lambda: self._notifications.listen(
-                goal, callback, types=types, after=after
-            ),
-        )
-
-    def unlisten(self, subscription: SyncSubscription[Any]) -> None:
-        """End a subscription; see `OrchestratorNotifications.unlisten`."""
-        self._engine.notifications.unlisten(subscription)
-
-    def get_recent_events(
-        self,
-        goal: object = None,
-        *,
-        types: Iterable[str] | str | None = None,
-        limit: int = 100,
-    ) -> list[Event]:
-        """Return the latest; see `OrchestratorNotifications.get_recent_events`."""
-        return self._engine._call(
-            self._notifications.get_recent_events(goal, types=types, limit=limit)
-        )
-
-    def broadcast(
-        self, type: str, payload: object = None, *, goal: object = None
-    ) -> int:
-        """Tell all who listen; see `OrchestratorNotifications.broadcast`."""
-        return self._engine._call(
-            self._notifications.broadcast(type, payload, goal=goal)
-        )
-
-    def __repr__(self) -> str:
-        return f"<SyncOrchestratorNotifications of {self._engine!r}>"
-
-
 class _Scope:
     """The runs of one goal, as they become known."""
 
@@ -300,7 +249,7 @@ class _Scope:
         self.runs = {root}
 
     def accepts(self, event: Event) -> bool:
-        """Tell whether an event is about the goal; a child run is, from its start on."""
+        """Tell whether an event is about the goal; child runs are from their start."""
         if event.run_id is None:
             return _BROADCAST in event.data and (
                 event.data[_BROADCAST] in (None, str(self.root))

@@ -58,9 +58,9 @@ from singularity_workflow.orchestrator.settings import (
 from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
+    from singularity_workflow.engine.session import Session
     from singularity_workflow.model.events import Event
     from singularity_workflow.notifications.subscription import Subscription
-    from singularity_workflow.engine.session import Session
     from singularity_workflow.orchestrator.sync import SyncOrchestrator
 
 __all__ = ["Functions", "GoalHandle", "GoalRequest", "Orchestrator", "RunId"]
@@ -468,8 +468,8 @@ class Orchestrator:
         planner = None if decomposer is None else as_decomposer(decomposer)
         if given.cache_seconds and planner is not None and not planner.version:
             raise InvalidSetting(
-                f"cache needs a decomposer with a version, and {planner.name!r} has none",
-                hint="Set its attribute `version`, and change it when its answers change.",
+                f"cache needs a version, and decomposer {planner.name!r} has none",
+                hint="Set its attribute `version`, and change it with its answers.",
             )
         _check_allowed(given, functions)
         return GoalRequest(

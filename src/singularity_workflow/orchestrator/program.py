@@ -223,7 +223,7 @@ class GoalProgram:
         )
 
     def _cache_key(self, run_input: Any) -> str | None:
-        """Return what two goals with one plan have in common; None: not to be cached."""
+        """Return what goals with one plan have in common; None: not to be cached."""
         options = run_input["options"]
         planner = self.planner
         if not options.get("cache") or planner is None or run_input.get("tree"):
@@ -249,9 +249,7 @@ class GoalProgram:
         except ValueError:
             return None
         options = run_input["options"]
-        given = _as_given(
-            tree, self._catalog_of(options), Limits(**options["limits"])
-        )
+        given = _as_given(tree, self._catalog_of(options), Limits(**options["limits"]))
         return None if given.issues else given
 
     async def _keep_cached(self, run_input: Any, tree: GoalTree) -> None:

@@ -54,9 +54,9 @@ class GoalOptions:
         optimization_level: `off`, `basic`, `advanced` or `aggressive`; kept with the
             run. Default `basic`.
         parallel: False: one task at a time, in nested goals too. Default True.
-        monitoring: True: progress is logged, and events of the goal and of its tasks are
-            stored in full. Default False: failures are logged, and events of the goal's
-            runs stored.
+        monitoring: True: progress is logged, and events of the goal and of its tasks
+            are stored in full. Default False: failures are logged, and events of the
+            goal's runs stored.
         real_time_notifications: False: no events are stored, and nobody who listens
             hears of the goal. Default True.
         redact: True: neither the goal nor any value of its runs is in their events; in
@@ -98,19 +98,8 @@ class GoalOptions:
     tags: Iterable[str] | None = None
 
     def __post_init__(self) -> None:
-        name = self.workflow_name
-        problem = None if name is None else name_problem(name)
-        if problem is None and name is not None and len(name) > _LONGEST_NAME:
-            problem = (
-                f"has {len(name)} characters, at most {_LONGEST_NAME} are possible"
-            )
-        if problem:
-            raise InvalidSetting(f"workflow_name {name!r} {problem}")
-        for option in _FLAGS:
-            if not isinstance(getattr(self, option), bool):
-                raise InvalidSetting(
-                    f"{option} must be True or False, got {getattr(self, option)!r}"
-                )
+        _check_name(self.workflow_name)
+        _check_flags(self)
         if self.optimization_level not in _LEVELS:
             raise InvalidSetting(
                 f"optimization_level must be one of {', '.join(_LEVELS)}, got "
@@ -124,19 +113,8 @@ class GoalOptions:
                 f"retry_attempts must be an integer from 1 to {_MOST_ATTEMPTS}, got "
                 f"{attempts!r}"
             )
-        if self.monitoring and not self.real_time_notifications:
-            raise InvalidSetting(
-                "monitoring=True stores events, real_time_notifications=False stores none",
-                hint="Leave out one of them.",
-            )
-        allowed = read_words("allow", self.allow)
         if self.allow is not None:
-            object.__setattr__(self, "allow", allowed)
-        if self.allow is not None and not allowed:
-            raise InvalidSetting(
-                "allow names no function: no plan could use any",
-                hint="Leave it out, so that all functions may be used.",
-            )
+            object.__setattr__(self, "allow", _read_allowed(self.allow))
         lasting = ["timeout", "decompose_timeout"]
         if not isinstance(self.cache, bool):
             lasting.append("cache")
@@ -188,3 +166,34 @@ class GoalOptions:
         if self.max_depth is None:
             return limits
         return replace(limits, max_depth=self.max_depth)
+
+
+def _check_name(name: str | None) -> None:
+    problem = None if name is None else name_problem(name)
+    if problem is None and name is not None and len(name) > _LONGEST_NAME:
+        problem = f"has {len(name)} characters, at most {_LONGEST_NAME} are possible"
+    if problem:
+        raise InvalidSetting(f"workflow_name {name!r} {problem}")
+
+
+def _read_allowed(names: Iterable[str]) -> tuple[str, ...]:
+    allowed = read_words("allow", names)
+    if not allowed:
+        raise InvalidSetting(
+            "allow names no function: no plan could use any",
+            hint="Leave it out, so that all functions may be used.",
+        )
+    return allowed
+
+
+def _check_flags(options: GoalOptions) -> None:
+    for name in _FLAGS:
+        if not isinstance(getattr(options, name), bool):
+            raise InvalidSetting(
+                f"{name} must be True or False, got {getattr(options, name)!r}"
+            )
+    if options.monitoring and not options.real_time_notifications:
+        raise InvalidSetting(
+            "monitoring=True stores events, real_time_notifications=False stores none",
+            hint="Leave out one of them.",
+        )

@@ -115,9 +115,7 @@ class ToldEvents:
 
     def has_told(self, task: TaskRef) -> bool:
         """Whether there is something of a task that is not known to be stored."""
-        return (
-            task in self._waiting or task in self._under_way or task in self._last
-        )
+        return task in self._waiting or task in self._under_way or task in self._last
 
     async def settle(self, task: TaskRef) -> list[_Event]:
         """Return what a task has told and nobody stores, for its outcome to carry."""

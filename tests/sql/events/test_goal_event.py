@@ -84,9 +84,7 @@ def test_an_input_without_a_goal_is_no_error(db, value):
     """
     Metadata is anybody's to give.
     """
-    run = db.start(
-        db.make_workflow(single("a")), value, metadata=GOAL, events="run"
-    )
+    run = db.start(db.make_workflow(single("a")), value, metadata=GOAL, events="run")
 
     assert run.events()[1]["goal"] is None
 
