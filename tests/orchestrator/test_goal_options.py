@@ -192,6 +192,32 @@ def test_one_task_at_a_time(composer):
     assert (len(most), max(most)) == (14, 1)
 
 
+def test_some_tasks_at_a_time(composer):
+    """
+    As many as there may be, and no more: each waits for a second one to begin.
+    """
+    running, most = set(), []
+    both = asyncio.Event()
+
+    async def work(ctx):
+        running.add(ctx.task_id)
+        most.append(len(running))
+        if len(running) == 2:
+            both.set()
+        await both.wait()
+        await asyncio.sleep(0)
+        running.discard(ctx.task_id)
+
+    def decompose(goal):
+        if goal == "top":
+            return [{"id": "g", "goal": "G"}, {"id": "w", "handler": "work"}]
+        return [{"id": f"w{n}", "handler": "work"} for n in range(7)]
+
+    composer.compose_from_goal("top", decompose, {"work": work}, max_parallel=2)
+
+    assert (len(most), max(most)) == (8, 2)
+
+
 def test_attempts(composer):
     """
     Those of each task, the first included.
@@ -238,6 +264,9 @@ def test_the_level_is_kept_with_the_run(engine, asked):
         ({"cache": 0}, "cache"),
         ({"cache": -1}, "cache"),
         ({"max_parallell": 2}, "no option"),
+        ({"max_parallel": 0}, "max_parallel must be an integer from 1"),
+        ({"max_parallel": True}, "max_parallel must be an integer from 1"),
+        ({"max_parallel": 2, "parallel": False}, "one task at a time"),
     ],
 )
 def test_what_cannot_be_is_refused(composer, asked, options, message):

@@ -15,7 +15,7 @@ from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.engine import Engine
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import to_run_id
-from singularity_workflow.engine.requests import build_request
+from singularity_workflow.engine.requests import StartRequest, build_request
 from singularity_workflow.errors import (
     DecompositionFailed,
     InvalidSetting,
@@ -386,22 +386,21 @@ class Orchestrator:
         built = []
         for program, one in zip(programs, requests, strict=True):
             given = one.options
-            built.append(
-                build_request(
-                    self._ids.new_id(),
-                    await self._session.registry.resolve(program.workflow),
-                    _run_input(one),
-                    timeout=given.timeout,
-                    max_retries=None,
-                    parallel=given.parallel,
-                    notify_events=given.notify_events,
-                    execution=given.execution,
-                    idempotency_key=given.idempotency_key,
-                    priority=given.priority,
-                    tags=[GOAL_TAG, *(given.tags or ())],
-                    metadata=_metadata(one),
-                )
-            )  # fmt: skip
+            request = build_request(
+                self._ids.new_id(),
+                await self._session.registry.resolve(program.workflow),
+                _run_input(one),
+                timeout=given.timeout,
+                max_retries=None,
+                parallel=given.parallel,
+                notify_events=given.notify_events,
+                execution=given.execution,
+                idempotency_key=given.idempotency_key,
+                priority=given.priority,
+                tags=[GOAL_TAG, *(given.tags or ())],
+                metadata=_metadata(one),
+            )
+            built.append(_with_turns(request, given.turns))
         execution = requests[0].options.execution
         run_ids = await self._session.start(built, execution)
         return [
@@ -611,6 +610,13 @@ def _check_allowed(options: GoalOptions, functions: Functions) -> None:
                 f"allow names {name!r}, and there is no such function",
                 hint=did_you_mean(str(name), [*functions]),
             )
+
+
+def _with_turns(request: StartRequest, turns: int | None) -> StartRequest:
+    """Return the request of a run that lets so many of its tasks go at a time."""
+    if turns is None:
+        return request
+    return replace(request, is_serial=True, max_parallel=turns)
 
 
 def _metadata(request: GoalRequest) -> dict[str, Any]:

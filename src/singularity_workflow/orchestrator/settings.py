@@ -28,6 +28,7 @@ _FLAGS: Final = (
 )  # fmt: skip
 _CACHE_SECONDS: Final = 86_400.0
 _MOST_ATTEMPTS: Final = 1_000
+_WIDEST: Final = 100_000
 _LONGEST_NAME: Final = 100
 """So that there is room for what is appended in names of plans."""
 
@@ -53,6 +54,9 @@ class GoalOptions:
             levels are tasks of one run.
         optimization_level: `off`, `basic`, `advanced` or `aggressive`; kept with the
             run. Default `basic`.
+        max_parallel: The most tasks under way at once, in the whole fleet, of each run
+            that the goal has: of all levels together, unless `preserve_structure` makes
+            nested goals runs of their own. From 1 to 100,000. Default: no limit.
         parallel: False: one task at a time, in nested goals too. Default True.
         monitoring: True: progress is logged, and events of the goal and of its tasks
             are stored in full. Default False: failures are logged, and events of the
@@ -86,6 +90,7 @@ class GoalOptions:
     retry_attempts: int = 3
     preserve_structure: bool = False
     optimization_level: OptimizationLevel = "basic"
+    max_parallel: int | None = None
     parallel: bool = True
     monitoring: bool = False
     real_time_notifications: bool = True
@@ -106,13 +111,9 @@ class GoalOptions:
                 f"{self.optimization_level!r}",
                 hint=did_you_mean(str(self.optimization_level), _LEVELS),
             )
-        attempts = self.retry_attempts
-        is_number = isinstance(attempts, int) and not isinstance(attempts, bool)
-        if not is_number or not 1 <= attempts <= _MOST_ATTEMPTS:
-            raise InvalidSetting(
-                f"retry_attempts must be an integer from 1 to {_MOST_ATTEMPTS}, got "
-                f"{attempts!r}"
-            )
+        _check_whole("retry_attempts", self.retry_attempts, _MOST_ATTEMPTS)
+        if self.max_parallel is not None:
+            _check_whole("max_parallel", self.max_parallel, _WIDEST)
         if self.allow is not None:
             object.__setattr__(self, "allow", _read_allowed(self.allow))
         lasting = ["timeout", "decompose_timeout"]
@@ -143,6 +144,11 @@ class GoalOptions:
                     or f"The options are {', '.join(known)}.",
                 )
         return cls(**given)
+
+    @property
+    def turns(self) -> int | None:
+        """How many tasks of a run may be under way at once; None: any number."""
+        return self.max_parallel if self.parallel else 1
 
     @property
     def notify_events(self) -> bool | Literal["run"]:
@@ -176,6 +182,14 @@ def _check_name(name: str | None) -> None:
         raise InvalidSetting(f"workflow_name {name!r} {problem}")
 
 
+def _check_whole(name: str, value: object, highest: int) -> None:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not is_number or not 1 <= value <= highest:  # type: ignore[operator]
+        raise InvalidSetting(
+            f"{name} must be an integer from 1 to {highest}, got {value!r}"
+        )
+
+
 def _read_allowed(names: Iterable[str]) -> tuple[str, ...]:
     allowed = read_words("allow", names)
     if not allowed:
@@ -192,6 +206,12 @@ def _check_flags(options: GoalOptions) -> None:
             raise InvalidSetting(
                 f"{name} must be True or False, got {getattr(options, name)!r}"
             )
+    if not options.parallel and options.max_parallel not in (None, 1):
+        raise InvalidSetting(
+            f"parallel=False is one task at a time, and max_parallel is "
+            f"{options.max_parallel}",
+            hint="Leave out one of them.",
+        )
     if options.monitoring and not options.real_time_notifications:
         raise InvalidSetting(
             "monitoring=True stores events, real_time_notifications=False stores none",

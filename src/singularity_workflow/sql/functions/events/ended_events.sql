@@ -37,7 +37,7 @@ begin
     from unnest(p_run_ids) with ordinality p (run_id, place)
     cross join lateral (
       select r.run_id, r.workflow_id, r.status, r.error, r.event_level,
-             singularity_workflow.event_room(r.metadata) as room,
+             case when r.metadata->>'redact' = 'true' then 0 else 8000 end as room,
              case when r.metadata->>'kind' = 'goal' then singularity_workflow.goal_event(
                'goal_' || r.status, r.run_id, r.input, r.metadata) end as goal,
              concat(r.run_id, '/', r.error->>'step', '/', r.error->>'task_index') as task_id

@@ -18,7 +18,7 @@ as $function$
 declare
   v_goal json := p_input->'goal';
 begin
-  if octet_length(v_goal::text) >= singularity_workflow.event_room(p_metadata) then
+  if octet_length(v_goal::text) >= (case when p_metadata->>'redact' = 'true' then 0 else 8000 end) then
     v_goal := singularity_workflow.event_reference(v_goal, p_run_id::text)::json;
   end if;
   return json_build_object(

@@ -10,6 +10,7 @@
 -- that began, each after what it depends on; its end is the last. One statement for all,
 -- and JSON put together as text: names of steps are identifiers, ids are ids. On the hot
 -- path the set-up of statements and of json_build_object costs more than what they do.
+-- Of a run whose metadata says `redact` no value is told, but where it is.
 create or replace function singularity_workflow.record_events(
   p_now        timestamptz,
   p_level      smallint,                                         -- the highest of the runs
@@ -44,7 +45,7 @@ begin
     from unnest(p_new) with ordinality n (run_id, place)
     cross join lateral (
       select r.run_id, r.parent_run_id, r.origin_run_id, r.origin_kind,
-             case when octet_length(r.input::text) < singularity_workflow.event_room(r.metadata)
+             case when octet_length(r.input::text) < case when r.metadata->>'redact' = 'true' then 0 else 8000 end
                then r.input::text
                else singularity_workflow.event_reference(r.input, r.run_id::text) end as input,
              case when r.metadata->>'kind' = 'goal'
@@ -104,7 +105,7 @@ begin
     cross join lateral (
       select s.name, coalesce(s.rank, s.step_no) as rank,
              concat(i.run_id, '/', s.name, '/', i.task_index) as task_id,
-             singularity_workflow.event_room(r.metadata) as room
+             case when r.metadata->>'redact' = 'true' then 0 else 8000 end as room
       from singularity_workflow.runs r
       join singularity_workflow.workflow_steps s
         on s.workflow_id = r.workflow_id and s.step_no = i.step_no
