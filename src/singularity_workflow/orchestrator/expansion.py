@@ -210,9 +210,9 @@ class _Driver:
     ) -> None:
         """Tell of an event of a goal, with what says which goal that is."""
         if one.path:
-            parent = one.hashes[-2] if len(one.hashes) > 1 else None
+            *_, parent, own_hash = one.hashes
             own = {
-                "goal": one.goal, "goal_hash": one.hashes[-1], "parent": parent,
+                "goal": one.goal, "goal_hash": own_hash, "parent": parent,
                 "depth": depth, "path": list(one.path),
             }  # fmt: skip
             members = {**own, **members}
