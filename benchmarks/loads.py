@@ -36,8 +36,11 @@ class Load:
         graph_steps: Steps of the graph of (k).
         cancelled: Queued tasks of a run that is cancelled in (l).
         cancel_rounds: How often that is measured.
-        messages: Messages, one each millisecond, a round of (n).
-        batched_messages: Messages in batches of 100 a round of (n).
+        messages: Messages, one each millisecond, a round of (m).
+        batched_messages: Messages in batches of 100 a round of (m).
+        ladder: Tasks of the plan that (o) checks.
+        goal_tasks: Tasks of the goal whose first one (o) waits for.
+        goals: Goals of three tasks, one after the other, a round of (o).
         imports: Interpreters that are started to time an import.
         new_servers: Embedded servers that are made to time a first connection.
         connects: Engines that are connected to a warm one.
@@ -62,6 +65,9 @@ class Load:
     cancel_rounds: int
     messages: int
     batched_messages: int
+    ladder: int
+    goal_tasks: int
+    goals: int
     imports: int
     new_servers: int
     connects: int
@@ -96,6 +102,9 @@ FULL = Load(
     cancel_rounds=2,
     messages=5_000,
     batched_messages=100_000,
+    ladder=5_000,
+    goal_tasks=1_000,
+    goals=50,
     imports=15,
     new_servers=3,
     connects=7,
@@ -120,6 +129,9 @@ QUICK = Load(
     cancel_rounds=1,
     messages=1_000,
     batched_messages=20_000,
+    ladder=5_000,
+    goal_tasks=1_000,
+    goals=10,
     imports=5,
     new_servers=1,
     connects=3,

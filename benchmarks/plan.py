@@ -15,6 +15,7 @@ from benchmarks import (
     chains,
     claimers,
     floors,
+    goals,
     idle,
     large,
     latency,
@@ -174,6 +175,10 @@ def _messages(load: Load) -> Iterator[_Task]:
     yield _Task("messages", partial(messages.measure, load=load))
 
 
+def _goals(load: Load) -> Iterator[_Task]:
+    yield _Task("goals", partial(_apart, goals.measure, load=load))
+
+
 def _startup(load: Load) -> Iterator[_Task]:
     """Yield nothing: it needs no database but servers of its own."""
     yield from ()
@@ -197,6 +202,7 @@ PARTS: dict[str, Callable[[Load], Iterator[_Task]]] = {
     "large": _large,
     "lifecycle": _lifecycle,
     "messages": _messages,
+    "goals": _goals,
     "notify": _notify,
     "startup": _startup,
 }

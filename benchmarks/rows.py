@@ -173,6 +173,21 @@ ROWS = (
         "{polling_runs_per_s:,.0f} runs/s",
     ),
     Row(
+        "(o) plan of a ladder, checked",
+        "ladder_validate_ms",
+        "{ladder_validate_ms:.0f} ms",
+    ),
+    Row(
+        "(o) goal of 1,000 tasks, answer to first task",
+        "goal_first_task_ms",
+        "{goal_first_task_ms:.0f} ms",
+    ),
+    Row(
+        "(o) goal of 3 tasks, over its plan",
+        "goal_over_plan_ms",
+        "{goal3_ms_p50:.1f} - {plan3_ms_p50:.1f} = {goal_over_plan_ms:.1f} ms",
+    ),
+    Row(
         "import, over pydantic's",
         "import_over_pydantic_ms",
         "{import_over_pydantic_ms:.1f} ms",

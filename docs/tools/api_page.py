@@ -57,7 +57,8 @@ _GROUPS = {
 _GOAL_GROUPS = {
     "Goals": (
         "WorkflowComposer", "Orchestrator", "GoalOptions", "GoalResult", "GoalHandle",
-        "SyncWorkflowComposer", "SyncOrchestrator", "SyncGoalHandle", "NeedsReplan",
+        "OrchestratorNotifications", "SyncWorkflowComposer", "SyncOrchestrator",
+        "SyncGoalHandle", "SyncOrchestratorNotifications", "NeedsReplan",
     ),
     "Task graphs": (
         "TaskGraph", "TaskSpec", "Ref", "GoalTree", "Catalog", "CatalogView", "Limits",
@@ -82,6 +83,7 @@ _MODULES = {
 _TWINS = {
     "SyncGoalHandle": "GoalHandle",
     "SyncOrchestrator": "Orchestrator",
+    "SyncOrchestratorNotifications": "OrchestratorNotifications",
     "SyncWorkflowComposer": "WorkflowComposer",
     "Engine": "AsyncEngine",
     "SyncFlowBuilder": "FlowBuilder",

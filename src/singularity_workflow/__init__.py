@@ -75,6 +75,9 @@ if TYPE_CHECKING:
     from singularity_workflow.model.workflow_info import StepInfo, WorkflowInfo
     from singularity_workflow.notifications.subscription import Subscription
     from singularity_workflow.orchestrator.composer import WorkflowComposer
+    from singularity_workflow.orchestrator.notifications import (
+        OrchestratorNotifications,
+    )
     from singularity_workflow.orchestrator.orchestrator import Orchestrator
     from singularity_workflow.worker.resources import Resource
 
@@ -101,6 +104,7 @@ __all__ = [
     "Metrics",
     "Notifications",
     "Orchestrator",
+    "OrchestratorNotifications",
     "Page",
     "PgmqUnavailable",
     "QueueMetrics",
@@ -163,6 +167,7 @@ _MODULES = {
     "Metrics": "model.metrics",
     "Notifications": "engine.messages",
     "Orchestrator": "orchestrator.orchestrator",
+    "OrchestratorNotifications": "orchestrator.notifications",
     "Page": "model.runs",
     "QueueMetrics": "model.metrics",
     "Registration": "engine.registry",

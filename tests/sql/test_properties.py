@@ -140,6 +140,7 @@ class Driver:
             owner=self.db.worker if is_local else None,
             slots=self.draw(st.integers(0, 3)),
             serial=self.draw(st.booleans()),
+            max_parallel=self.draw(st.sampled_from([1, 1, 2, 3])),
             priority=len(self.runs) * 10,
             tags=self.draw(st.lists(st.sampled_from("xy"), max_size=2)),
             timeout=self.draw(st.sampled_from([None, None, 20])),

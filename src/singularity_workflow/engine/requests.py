@@ -47,7 +47,8 @@ class StartRequest:
         workflow: The same, ready to run.
         input: Its input as JSON.
         priority: Higher goes first; None: as the workflow says.
-        is_serial: At most one of its tasks at a time.
+        is_serial: At most so many of its tasks at a time:
+        max_parallel: How many.
         max_attempts: Of each of its tasks, instead of what the steps say.
         timeout: How long it may take, None: as the workflow says.
         tags: To find it by.
@@ -64,6 +65,7 @@ class StartRequest:
     input: bytes
     priority: int | None = None
     is_serial: bool = False
+    max_parallel: int = 1
     max_attempts: int | None = None
     timeout: timedelta | None = None
     tags: tuple[str, ...] = ()
@@ -83,7 +85,7 @@ class StartRequest:
         if self.priority is not None:
             item["priority"] = self.priority
         if self.is_serial:
-            item["serial"] = True
+            item |= {"serial": True, "max_parallel": self.max_parallel}
         if self.max_attempts is not None:
             item["max_attempts"] = self.max_attempts
         if self.timeout is not None:

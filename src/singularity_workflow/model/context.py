@@ -4,7 +4,7 @@ What a step sees of its own task, as `ctx`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
@@ -17,10 +17,10 @@ from singularity_workflow.model.json_codec import NotJson, encode_json
 if TYPE_CHECKING:
     from datetime import timedelta
 
-__all__ = ["Context", "Tell"]
+__all__ = ["Context", "Tell", "tell_as_engine"]
 
-Tell: TypeAlias = Callable[[str, object], None]
-"""Takes the type of an event and what is told, ready for JSON."""
+Tell: TypeAlias = Callable[..., None]
+"""Takes the type of an event and what is told, ready for JSON; and maybe `is_last`."""
 
 _LONGEST_EVENT = 65_536
 """Bytes; events are to be read by many, and kept: larger things belong elsewhere."""
@@ -170,7 +170,7 @@ class Context:
         check_event_type(type)
         self._send(type, payload)
 
-    def _send(self, type: str, payload: object) -> None:
+    def _send(self, type: str, payload: object, **how: bool) -> None:
         if self._tell is None:
             raise ConfigurationError(
                 "there is nobody to tell here: the step runs in an executor of the "
@@ -190,7 +190,7 @@ class Context:
                 hint="Store it elsewhere, and tell where it is.",
             )
         try:
-            self._tell(type, orjson.Fragment(data))
+            self._tell(type, orjson.Fragment(data), **how)
         except OverflowError as error:
             raise ConfigurationError(
                 str(error), hint="Tell less, or of more at once."
@@ -214,3 +214,26 @@ class Context:
 
     def __repr__(self) -> str:
         return f"<Context {self.workflow} {self.task_id} attempt {self.attempt}>"
+
+
+def tell_as_engine(
+    context: Context,
+    type: str,
+    members: Mapping[str, object],
+    *,
+    is_last: bool = False,
+) -> None:
+    """
+    Tell listeners something, as an event of the engine's own.
+
+    Args:
+        context: Of the task that tells it.
+        type: One that applications cannot use, such as `goal_decomposition_started`.
+        members: What there is to know, by name.
+        is_last: It is stored in the transaction of the task's outcome, or not at all.
+
+    Raises:
+        InvalidSetting: The members are not JSON, or too large.
+        ConfigurationError: There is nobody to tell, or too much waits already.
+    """
+    context._send(type, members, is_last=is_last)  # noqa: SLF001 - of this module

@@ -13,6 +13,7 @@ from singularity_workflow.model.names import did_you_mean
 __all__ = [
     "ENDS_OF_RUNS",
     "EVENT_TYPES",
+    "GOAL_EVENTS",
     "PROGRESS",
     "check_event_type",
     "check_wanted_type",
@@ -37,8 +38,23 @@ EVENT_TYPES: Final = (
     "task_retried",
     "task_skipped",
     PROGRESS,
+    "goal_started",
+    "goal_completed",
+    "goal_failed",
+    "goal_decomposition_started",
+    "goal_decomposition_completed",
+    "goal_decomposition_failed",
+    "goal_decomposition_repaired",
+    "goal_replan_started",
+    "goal_replan_failed",
+    "plan_revised",
 )
-"""The types that the engine writes."""
+"""The types that the engine writes, those of goals with them."""
+
+GOAL_EVENTS: Final = frozenset(
+    one for one in EVENT_TYPES if one.startswith(("goal_", "plan_"))
+)
+"""Those that tell of goals; of the run's level, though a step may tell them."""
 
 ENDS_OF_RUNS: Final = frozenset({
     "workflow_completed",

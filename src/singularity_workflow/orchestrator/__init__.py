@@ -57,6 +57,9 @@ if TYPE_CHECKING:
         Budget,
         Limits,
     )
+    from singularity_workflow.orchestrator.notifications import (
+        OrchestratorNotifications,
+    )
     from singularity_workflow.orchestrator.orchestrator import (
         GoalHandle,
         Orchestrator,
@@ -91,6 +94,7 @@ if TYPE_CHECKING:
     from singularity_workflow.orchestrator.sync import (
         SyncGoalHandle,
         SyncOrchestrator,
+        SyncOrchestratorNotifications,
         SyncWorkflowComposer,
     )
     from singularity_workflow.orchestrator.tree import (
@@ -119,6 +123,7 @@ _MODULES = {
     "Limits": "limits",
     "NeedsReplan": "signals",
     "Orchestrator": "orchestrator",
+    "OrchestratorNotifications": "notifications",
     "Plan": "plan",
     "PydanticAIDecomposer": "pydantic_ai",
     "RecordedDecomposer": "recorded",
@@ -128,6 +133,7 @@ _MODULES = {
     "RuleDecomposer": "rules",
     "SyncGoalHandle": "sync",
     "SyncOrchestrator": "sync",
+    "SyncOrchestratorNotifications": "sync",
     "SyncWorkflowComposer": "sync",
     "TaskGraph": "graph",
     "TaskSpec": "graph",
@@ -163,6 +169,7 @@ __all__ = [
     "Limits",
     "NeedsReplan",
     "Orchestrator",
+    "OrchestratorNotifications",
     "Plan",
     "PydanticAIDecomposer",
     "RecordedDecomposer",
@@ -172,6 +179,7 @@ __all__ = [
     "RuleDecomposer",
     "SyncGoalHandle",
     "SyncOrchestrator",
+    "SyncOrchestratorNotifications",
     "SyncWorkflowComposer",
     "TaskGraph",
     "TaskSpec",

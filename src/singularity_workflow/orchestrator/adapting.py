@@ -79,6 +79,15 @@ class Planner:
         return type(self.given).__name__
 
     @property
+    def identity(self) -> str:
+        """What it is called in full: two of one name, of two modules, are two."""
+        for one in (self.given, type(self.given)):
+            name = getattr(one, "__qualname__", None)
+            if isinstance(name, str):
+                return f"{getattr(one, '__module__', '')}.{name}:{self.name}"
+        return self.name
+
+    @property
     def version(self) -> str:
         """What its author calls this state of it; another version, another cache."""
         return str(getattr(self.given, "version", ""))

@@ -73,11 +73,10 @@ class CallableDecomposer:
                     hint=issue.hint,
                     issues=[*issues, issue],
                 )
-            members = {"attempt": repair + 1, "issues": [one.code for one in issues]}
+            members = {"round": repair + 1, "issues": issues}
             ctx.notify("goal_decomposition_repaired", members)
-            shown = answer if isinstance(answer, str) else repr(answer)
             prompt = (
-                f"{asked}\n\nYour last answer was:\n{shown[:20_000]}\n\n"
+                f"{asked}\n\nYour last answer was:\n{_shown(answer)[:20_000]}\n\n"
                 f"{repair_prompt(issues)}"
             )
         raise AssertionError("the last round returns")
@@ -89,3 +88,13 @@ class CallableDecomposer:
     async def _ask(self, prompt: str, ctx: DecomposeContext) -> object:
         ctx.budget.spend(calls=1)
         return await call_any(self._function, prompt)
+
+
+def _shown(answer: object) -> str:
+    """Return an answer as text; it may be anything."""
+    if isinstance(answer, str):
+        return answer
+    try:
+        return repr(answer)
+    except RecursionError:
+        return "(it was nested too deeply to be shown)"

@@ -8,6 +8,7 @@ returns is data, and the same answers give the same tree.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
@@ -196,6 +197,7 @@ class _Driver:
             self._issues.append(issue)
             return None
         self._budget.expansions += 1
+        tell = functools.partial(self._tell, one, depth)
         context = DecomposeContext(
             depth=depth,
             path=(*self._place, *one.path),
@@ -209,12 +211,31 @@ class _Driver:
             seed=int(one.hashes[-1][:8], 16),
             goal_hash=one.hashes[-1],
             check=lambda answer: self._check(one, answer, depth),
-            notify=self._notify,
+            notify=tell,
         )
+        if one.path:
+            tell("goal_decomposition_started", {})
         answer = await self._decompose(one.goal, context)
         graph, issues = parse_graph(answer, goal=one.goal)
         self._add(one, issues)
+        if one.path and graph is None:
+            tell("goal_decomposition_failed", {"issues": issues})
+        elif one.path and graph is not None:
+            tell("goal_decomposition_completed", {"tasks": len(graph.tasks)})
         return graph
+
+    def _tell(
+        self, one: _Goal, depth: int, name: str, members: Mapping[str, Any]
+    ) -> None:
+        """Tell of an event of a goal, with what says which goal that is."""
+        if one.path:
+            *_, parent, own_hash = one.hashes
+            own = {
+                "goal": one.goal, "goal_hash": own_hash, "parent": parent,
+                "depth": depth, "path": list(one.path),
+            }  # fmt: skip
+            members = {**own, **members}
+        self._notify(name, members)
 
     def _check(self, one: _Goal, answer: object, depth: int) -> list[Issue]:
         """Tell what is wrong with an answer, as it would be told at the end."""

@@ -15,7 +15,7 @@ from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.engine import Engine
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.inspection import to_run_id
-from singularity_workflow.engine.requests import build_request
+from singularity_workflow.engine.requests import StartRequest, build_request
 from singularity_workflow.errors import (
     DecompositionFailed,
     InvalidSetting,
@@ -26,6 +26,7 @@ from singularity_workflow.errors import (
 from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.entries import function_key
 from singularity_workflow.model.ids import IdMaker
+from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.parsing import definition_from_json
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.signature import StepFunction
@@ -59,6 +60,8 @@ from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.session import Session
+    from singularity_workflow.model.events import Event
+    from singularity_workflow.notifications.subscription import Subscription
     from singularity_workflow.orchestrator.sync import SyncOrchestrator
 
 __all__ = ["Functions", "GoalHandle", "GoalRequest", "Orchestrator", "RunId"]
@@ -119,6 +122,17 @@ class GoalHandle:
             RunTimeout: Its time is over, or that of the wait.
         """
         return await self._orchestrator.finish(self._program, self.run, timeout)
+
+    def events(self, after: str | None = None) -> Subscription[Event]:
+        """
+        Return the events of the goal's own run, as of `RunHandle.events`.
+
+        With those of its child runs, `OrchestratorNotifications.listen` tells them.
+
+        Args:
+            after: The cursor of the last event that was dealt with.
+        """
+        return self.run.events(after)
 
     async def cancel(self, reason: str | None = None) -> None:
         """Cancel the goal with all that runs for it."""
@@ -211,9 +225,10 @@ class Orchestrator:
         request = self._read(None, None, step_functions, options, task_graph)
         assert request.tree is not None
         given = request.options
+        catalog = Catalog.of(request.functions, self._engine.resources)
         workflow = to_workflow(
             request.tree,
-            Catalog.of(request.functions, self._engine.resources),
+            catalog if given.allow is None else catalog.only(given.allow),
             name=given.workflow_name,
             is_flat=not given.preserve_structure,
             max_attempts=given.retry_attempts,
@@ -386,24 +401,21 @@ class Orchestrator:
         built = []
         for program, one in zip(programs, requests, strict=True):
             given = one.options
-            built.append(
-                build_request(
-                    self._ids.new_id(),
-                    await self._session.registry.resolve(program.workflow),
-                    _run_input(one),
-                    timeout=given.timeout,
-                    max_retries=None,
-                    parallel=True,
-                    notify_events=True if given.monitoring else "run",
-                    execution=given.execution,
-                    idempotency_key=given.idempotency_key,
-                    priority=given.priority,
-                    tags=[GOAL_TAG, *(given.tags or ())],
-                    metadata={
-                        "kind": "goal", "optimization_level": given.optimization_level,
-                    },
-                )
-            )  # fmt: skip
+            request = build_request(
+                self._ids.new_id(),
+                await self._session.registry.resolve(program.workflow),
+                _run_input(one),
+                timeout=given.timeout,
+                max_retries=None,
+                parallel=given.parallel,
+                notify_events=given.notify_events,
+                execution=given.execution,
+                idempotency_key=given.idempotency_key,
+                priority=given.priority,
+                tags=[GOAL_TAG, *(given.tags or ())],
+                metadata=_metadata(one),
+            )
+            built.append(_with_turns(request, given.turns))
         execution = requests[0].options.execution
         run_ids = await self._session.start(built, execution)
         return [
@@ -447,7 +459,7 @@ class Orchestrator:
         trees = [GoalTree.model_validate(one["tree"]) for one in plans]
         tree = trees[-1]
         stats = {**plan["stats"], "revisions": len(plans) - 1}
-        emit("goal_completed", run.id, {"stats": stats}, is_full=False)
+        emit("goal_completed", run.id, {"stats": stats}, is_full=plan["is_told"])
         return GoalResult(
             result=unwrap(result.get(EXECUTE, {})),
             run_id=run.id,
@@ -473,8 +485,13 @@ class Orchestrator:
             tree = _read_tree(graph, goal)
             goal = tree.graph.goal if goal is None else goal
             goal = goal if goal is not None else DEFAULT_WORKFLOW
-        if decomposer is not None:
-            as_decomposer(decomposer)
+        planner = None if decomposer is None else as_decomposer(decomposer)
+        if given.cache_seconds and planner is not None and not planner.version:
+            raise InvalidSetting(
+                f"cache needs a version, and decomposer {planner.name!r} has none",
+                hint="Set its attribute `version`, and change it with its answers.",
+            )
+        _check_allowed(given, functions)
         return GoalRequest(
             goal=read_goal(goal),
             decomposer=decomposer,
@@ -610,11 +627,44 @@ def _run_input(request: GoalRequest) -> dict[str, Any]:
             "max_replans": options.max_replans,
             "running": options.running,
             "monitoring": options.monitoring,
+            "redact": options.redact,
+            "allow": None if options.allow is None else [*options.allow],
+            "cache": options.cache_seconds,
             "optimization_level": options.optimization_level,
         },
     }
     if request.tree is not None:
         told["tree"] = request.tree.to_json()
+    return told
+
+
+def _check_allowed(options: GoalOptions, functions: Functions) -> None:
+    for name in options.allow or ():
+        if name not in functions:
+            raise InvalidSetting(
+                f"allow names {name!r}, and there is no such function",
+                hint=did_you_mean(str(name), [*functions]),
+            )
+
+
+def _with_turns(request: StartRequest, turns: int | None) -> StartRequest:
+    """Return the request of a run that lets so many of its tasks go at a time."""
+    if turns is None:
+        return request
+    return replace(request, is_serial=True, max_parallel=turns)
+
+
+def _metadata(request: GoalRequest) -> dict[str, Any]:
+    """Return what is kept with a goal's run; the database reads what it is to tell."""
+    options = request.options
+    told: dict[str, Any] = {
+        "kind": "goal",
+        "goal_hash": goal_hash(request.goal),
+        "depth": 1,
+        "optimization_level": options.optimization_level,
+    }
+    if options.redact:
+        told["redact"] = True
     return told
 
 

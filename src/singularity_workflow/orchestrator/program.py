@@ -37,7 +37,7 @@ from singularity_workflow.orchestrator.compilation import (
     tree_issues,
 )
 from singularity_workflow.orchestrator.contexts import Failure
-from singularity_workflow.orchestrator.events import emit
+from singularity_workflow.orchestrator.events import GoalTeller
 from singularity_workflow.orchestrator.expansion import Expansion, expand
 from singularity_workflow.orchestrator.goals import goal_hash, goal_input
 from singularity_workflow.orchestrator.limits import Budget, Limits
@@ -86,6 +86,19 @@ class ProgramStore(Protocol):
     async def outputs_below(
         self, run_id: UUID, steps: Collection[str], member: str
     ) -> list[Any]: ...
+
+    async def find_goal_plan(self, key: str) -> Any: ...
+
+    async def keep_goal_plan(
+        self,
+        key: str,
+        *,
+        goal_hash: str,
+        decomposer: str,
+        version: str,
+        tree: Mapping[str, Any],
+        seconds: float,
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,33 +173,40 @@ class GoalProgram:
         """
         goal, options = run_input["goal"], run_input["options"]
         began_at = time.monotonic()
+        tell = self.teller(run_input, ctx)
+        tell("goal_decomposition_started", {"decomposer": self._asked})
 
-        def tell(name: str, members: Mapping[str, Any]) -> None:
-            self.tell(name, ctx.run_id, options, {"goal": goal, **members})
+        async def ask() -> tuple[Expansion, _Known, bool]:
+            cached = await self._find_cached(run_input)
+            found = cached or await self._expand(run_input, ctx.attempt, tell)
+            known = await self.register_found(goal, found, options)
+            return found, known, cached is not None
 
-        async def ask() -> tuple[Expansion, _Known]:
-            found = await self._expand(run_input, ctx.attempt, tell)
-            return found, await self.register_found(goal, found, options)
-
-        tell("goal_decomposition_started", {"attempt": ctx.attempt})
         try:
-            found, known = await self.in_time(ask, options, ctx.attempt, tell)
+            found, known, is_cached = await self.in_time(
+                ask, options, ctx.attempt, tell
+            )
         except DecompositionFailed as error:
             self.keep_failure(ctx.run_id, error.issues)
-            tell("goal_decomposition_failed", {"error": error.message})
+            tell.failed(error, error.issues, is_last=True)
             raise
         assert found.tree is not None
+        if not is_cached:
+            await self._keep_cached(run_input, found.tree)
         answer = {
             "tree": found.tree.to_json(),
             "workflow_id": known.workflow_id,
             "workflow": known.compiled.name,
-            "decomposer": None if self.planner is None else self.planner.name,
+            "decomposer": self._asked,
+            "is_told": bool(options.get("monitoring")),
             "stats": {
                 "tasks": len(known.compiled.steps),
                 **self.usage_of(found, time.monotonic() - began_at),
+                "cached": is_cached,
             },
         }
-        tell("goal_decomposition_completed", {"stats": answer["stats"]})
+        # with the plan itself, in one transaction
+        tell("goal_decomposition_completed", {"stats": answer["stats"]}, is_last=True)
         _keep(self.answers, ctx.run_id, answer)
         return answer
 
@@ -283,15 +303,78 @@ class GoalProgram:
             "decomposition_time": round(seconds, 6),
         }
 
-    @staticmethod
-    def tell(
-        name: str,
-        run_id: UUID | None,
-        options: Mapping[str, Any],
-        members: Mapping[str, Any],
-    ) -> None:
-        """Tell of one event of a goal."""
-        emit(name, run_id, members, is_full=bool(options.get("monitoring")))
+    def teller(self, run_input: Any, ctx: Context | None) -> GoalTeller:
+        """Return who tells what happens to a goal; without *ctx*, in the log only."""
+        options, nest = run_input["options"], self.nest_of(run_input)
+        return GoalTeller(
+            run_input["goal"],
+            ctx,
+            parent=nest["ancestors"][-1] if nest["ancestors"] else None,
+            depth=nest["depth"],
+            is_full=bool(options.get("monitoring", ctx is None)),
+            is_redacted=bool(options.get("redact")),
+        )
+
+    @property
+    def _asked(self) -> str | None:
+        return None if self.planner is None else self.planner.name
+
+    def catalog_of(self, options: Mapping[str, Any]) -> Catalog:
+        """Return the functions that a goal may use."""
+        allowed = options.get("allow")
+        if allowed is None:
+            return self.catalog
+        # another process may have fewer
+        return self.catalog.only(
+            name for name in allowed if name in self.catalog.functions
+        )
+
+    def _cache_key(self, run_input: Any) -> str | None:
+        """Return what goals with one plan have in common; None: not to be cached."""
+        options = run_input["options"]
+        planner = self.planner
+        if not options.get("cache") or planner is None or run_input.get("tree"):
+            return None
+        if run_input.get("nest"):
+            return None  # its decomposer sees what others have given
+        return goal_hash(
+            [
+                run_input["goal"],
+                planner.identity,
+                planner.version,
+                self.catalog_of(options).view.hash,
+                options["limits"],
+                options["expansion"],
+            ]
+        )
+
+    async def _find_cached(self, run_input: Any) -> Expansion | None:
+        """Return a plan that was made before, if it still is one."""
+        key = self._cache_key(run_input)
+        found = None if key is None else await self.store.find_goal_plan(key)
+        if found is None:
+            return None
+        try:
+            tree = GoalTree.model_validate(found)
+        except ValueError:
+            return None
+        options = run_input["options"]
+        limits = Limits(**options["limits"])
+        has_planner = self.planner is not None
+        given = _as_given(tree, self.catalog_of(options), limits, has_planner)
+        return None if given.issues else given
+
+    async def _keep_cached(self, run_input: Any, tree: GoalTree) -> None:
+        key = self._cache_key(run_input)
+        if key is not None and self.planner is not None:
+            await self.store.keep_goal_plan(
+                key,
+                goal_hash=goal_hash(run_input["goal"]),
+                decomposer=self.planner.name,
+                version=self.planner.version,
+                tree=tree.to_json(),
+                seconds=run_input["options"]["cache"],
+            )
 
     async def ask(self, goal: Any, ctx: Any) -> object:
         """Return what the decomposer answers."""
@@ -316,7 +399,7 @@ class GoalProgram:
         ask: Callable[[], Awaitable[_T]],
         options: Mapping[str, Any],
         attempt: int,
-        tell: Any,
+        tell: GoalTeller,
     ) -> _T:
         """
         Return what the decomposer makes of it.
@@ -330,11 +413,8 @@ class GoalProgram:
         except DecompositionFailed:
             raise
         except Exception as error:
-            tell(
-                "goal_decomposition_failed",
-                {"error": f"{type(error).__name__}: {error}"},
-            )
             if attempt < options["retry_attempts"]:
+                tell.failed(error, is_last=True)
                 raise
             what = str(error) or "it took too long"
             raise DecompositionFailed(
@@ -345,28 +425,23 @@ class GoalProgram:
 
     async def preview(self, run_input: Any) -> Expansion:
         """Return what a goal would be decomposed into, and store nothing."""
-        goal = run_input["goal"]
-        return await self._expand(
-            run_input,
-            1,
-            lambda name, members: emit(name, None, {"goal": goal, **members}),
-        )
+        return await self._expand(run_input, 1, self.teller(run_input, None))
 
     async def _expand(self, run_input: Any, attempt: int, tell: Any) -> Expansion:
         goal, options = run_input["goal"], run_input["options"]
-        limits = Limits(**options["limits"])
+        limits, catalog = Limits(**options["limits"]), self.catalog_of(options)
         tree = None
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])
         if tree is not None and (tree.nested or run_input.get("nest")):
-            return _as_given(tree, self.catalog, limits, self.planner is not None)
+            return _as_given(tree, catalog, limits, self.planner is not None)
         nest, budget, tasks = self.nest_of(run_input), None, 0
         if "root" in nest:
             budget, tasks = await self.budget(limits, nest["root"])
         return await expand(
             goal,
             self.ask,
-            self.catalog,
+            catalog,
             limits,
             mode=options["expansion"],
             budget=budget,

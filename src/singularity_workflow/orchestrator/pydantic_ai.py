@@ -86,8 +86,7 @@ class PydanticAIDecomposer:
             data: dict[str, Any] = answer.model_dump(mode="json", exclude_none=True)
             told[:] = ctx.check(data)
             if told:
-                members = {"issues": [one.code for one in told]}
-                ctx.notify("goal_decomposition_repaired", members)
+                ctx.notify("goal_decomposition_repaired", {"issues": [*told]})
                 raise ModelRetry(repair_prompt(told))
             return data
 

@@ -228,13 +228,9 @@ class Revisions:
         if not revision:
             return {**last, "stats": {**last["stats"], "is_revision": True}}
         goal, options = run_input["goal"], run_input["options"]
-        goal_run = UUID(run_input["goal_run"])
         stopped = run_input["stopped"]
         began_at = time.monotonic()
-
-        def tell(name: str, members: Mapping[str, Any]) -> None:
-            program.tell(name, goal_run, options, {"goal": goal, **members})
-
+        tell = program.teller(run_input, ctx)
         tell("goal_replan_started", {"revision": revision, "failed": stopped["task"]})
 
         async def ask() -> tuple[Expansion, Done, Any]:
@@ -246,7 +242,11 @@ class Revisions:
             found, done, known = await program.in_time(ask, options, ctx.attempt, tell)
         except DecompositionFailed as error:
             program.keep_failure(ctx.run_id, error.issues)
-            tell("goal_replan_failed", {"revision": revision, "error": error.message})
+            tell(
+                "goal_replan_failed",
+                {"revision": revision, "error": error.message, "issues": error.issues},
+                is_last=True,
+            )
             raise
         assert found.tree is not None
         plan, _ = flatten(
@@ -267,8 +267,7 @@ class Revisions:
                 **program.usage_of(found, time.monotonic() - began_at),
             },
         }
-        told = {name: answer[name] for name in ("revision", "reason", "stats")}
-        tell("plan_revised", told)
+        tell.revised(revision, stopped["message"], answer["tree"])
         return answer
 
     async def _ask(
@@ -277,6 +276,7 @@ class Revisions:
         program, stopped = self._program, run_input["stopped"]
         goal, options = run_input["goal"], run_input["options"]
         limits, nest = Limits(**options["limits"]), program.nest_of(run_input)
+        catalog = program.catalog_of(options)
         root = nest.get("root", run_input["goal_run"])
         budget, _ = await program.budget(limits, root)
         tree = GoalTree.model_validate(last["tree"])
@@ -296,7 +296,7 @@ class Revisions:
             return [
                 *issues,
                 *made.issues,
-                *validate(made.graph, program.catalog, limits, depth=depth),
+                *validate(made.graph, catalog, limits, depth=depth),
             ]
 
         running, pending = states(tree, level, steps, done)
@@ -309,7 +309,7 @@ class Revisions:
         context = ReplanContext(
             depth=depth,
             path=(*nest["path"], *level),
-            catalog=program.catalog.view,
+            catalog=catalog.view,
             limits=limits,
             budget=budget,
             inputs=run_input.get("inputs") or goal_input(goal),
@@ -344,7 +344,7 @@ class Revisions:
         found = await expand(
             graph.goal,
             program.ask,
-            program.catalog,
+            catalog,
             limits,
             mode=options["expansion"],
             budget=budget,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, TypeAlias
 
+from singularity_workflow.engine.arguments import read_words
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.names import did_you_mean, name_problem
@@ -23,10 +24,15 @@ GOAL_TAG: Final = "goal"
 """What every goal's run is tagged with."""
 
 _LEVELS: Final = ("off", "basic", "advanced", "aggressive")
+_FLAGS: Final = (
+    "preserve_structure", "parallel", "monitoring", "real_time_notifications", "redact",
+)  # fmt: skip
+_CACHE_SECONDS: Final = 86_400.0
 _MODES: Final = ("eager", "lazy")
 _RUNNING: Final = ("cancel", "finish")
 _MOST_ATTEMPTS: Final = 1_000
 _MOST_REPLANS: Final = 100
+_WIDEST: Final = 100_000
 _LONGEST_NAME: Final = 100
 """So that there is room for what is appended in names of plans."""
 
@@ -60,7 +66,23 @@ class GoalOptions:
             `NeedsReplan` of others does not wait. Default "cancel".
         optimization_level: `off`, `basic`, `advanced` or `aggressive`; kept with the
             run. Default `basic`.
-        monitoring: True: progress is logged. Default False: failures only.
+        max_parallel: The most tasks under way at once, in the whole fleet, of each run
+            that the goal has: of all levels together, unless `preserve_structure` makes
+            nested goals runs of their own. From 1 to 100,000. Default: no limit.
+        parallel: False: one task at a time, in nested goals too. Default True.
+        monitoring: True: progress is logged, and events of the goal and of its tasks
+            are stored in full. Default False: failures are logged, and events of the
+            goal's runs stored.
+        real_time_notifications: False: no events are stored, and nobody who listens
+            hears of the goal. Default True.
+        redact: True: neither the goal nor any value of its runs is in their events; in
+            their place stands where they are. Default False.
+        allow: Names of the only functions that the goal's tasks may use. Default: all
+            that there are.
+        cache: How long the plan may be used again for the same goal, decomposer,
+            functions and limits, in seconds; True is a day. The decomposer needs an
+            attribute `version`, which changes with its answers. A plan that is used
+            again is checked again. Default False: each goal is decomposed.
         execution: "local" or "distributed", as of `execute`. Default "local".
         idempotency_key: A second goal with the same key is the first one's run.
         priority: From -1000 to 1000, as of `execute`.
@@ -83,26 +105,21 @@ class GoalOptions:
     max_replans: int = 2
     running: Literal["cancel", "finish"] = "cancel"
     optimization_level: OptimizationLevel = "basic"
+    max_parallel: int | None = None
+    parallel: bool = True
     monitoring: bool = False
+    real_time_notifications: bool = True
+    redact: bool = False
+    allow: Iterable[str] | None = None
+    cache: bool | Duration | None = False
     execution: Literal["local", "distributed"] = "local"
     idempotency_key: str | None = None
     priority: int | None = None
     tags: Iterable[str] | None = None
 
     def __post_init__(self) -> None:
-        name = self.workflow_name
-        problem = None if name is None else name_problem(name)
-        if problem is None and name is not None and len(name) > _LONGEST_NAME:
-            problem = (
-                f"has {len(name)} characters, at most {_LONGEST_NAME} are possible"
-            )
-        if problem:
-            raise InvalidSetting(f"workflow_name {name!r} {problem}")
-        for option in ("preserve_structure", "monitoring"):
-            if not isinstance(getattr(self, option), bool):
-                raise InvalidSetting(
-                    f"{option} must be True or False, got {getattr(self, option)!r}"
-                )
+        _check_name(self.workflow_name)
+        _check_flags(self)
         if self.optimization_level not in _LEVELS:
             raise InvalidSetting(
                 f"optimization_level must be one of {', '.join(_LEVELS)}, got "
@@ -112,7 +129,14 @@ class GoalOptions:
         self._check_choices()
         self._check_number("max_replans", 0, _MOST_REPLANS)
         self._check_number("retry_attempts", 1, _MOST_ATTEMPTS)
-        for option in ("timeout", "decompose_timeout"):
+        if self.max_parallel is not None:
+            self._check_number("max_parallel", 1, _WIDEST)
+        if self.allow is not None:
+            object.__setattr__(self, "allow", _read_allowed(self.allow))
+        lasting = ["timeout", "decompose_timeout"]
+        if not isinstance(self.cache, bool):
+            lasting.append("cache")
+        for option in lasting:
             try:
                 if getattr(self, option) is not None:
                     to_duration(getattr(self, option), may_be_zero=False)
@@ -154,9 +178,67 @@ class GoalOptions:
                 )
         return cls(**given)
 
+    @property
+    def turns(self) -> int | None:
+        """How many tasks of a run may be under way at once; None: any number."""
+        return self.max_parallel if self.parallel else 1
+
+    @property
+    def notify_events(self) -> bool | Literal["run"]:
+        """Which events the goal's runs store, as `execute` takes it."""
+        if not self.real_time_notifications:
+            return False
+        return True if self.monitoring else "run"
+
+    @property
+    def cache_seconds(self) -> float | None:
+        """How long a plan is kept for the next goal; None: it is not."""
+        if self.cache is None or self.cache is False:
+            return None
+        if self.cache is True:
+            return _CACHE_SECONDS
+        return to_duration(self.cache).total_seconds()
+
     def effective_limits(self) -> Limits:
         """Return the limits that hold."""
         limits = self.limits or Limits()
         if self.max_depth is None:
             return limits
         return replace(limits, max_depth=self.max_depth)
+
+
+def _check_name(name: str | None) -> None:
+    problem = None if name is None else name_problem(name)
+    if problem is None and name is not None and len(name) > _LONGEST_NAME:
+        problem = f"has {len(name)} characters, at most {_LONGEST_NAME} are possible"
+    if problem:
+        raise InvalidSetting(f"workflow_name {name!r} {problem}")
+
+
+def _read_allowed(names: Iterable[str]) -> tuple[str, ...]:
+    allowed = read_words("allow", names)
+    if not allowed:
+        raise InvalidSetting(
+            "allow names no function: no plan could use any",
+            hint="Leave it out, so that all functions may be used.",
+        )
+    return allowed
+
+
+def _check_flags(options: GoalOptions) -> None:
+    for name in _FLAGS:
+        if not isinstance(getattr(options, name), bool):
+            raise InvalidSetting(
+                f"{name} must be True or False, got {getattr(options, name)!r}"
+            )
+    if not options.parallel and options.max_parallel not in (None, 1):
+        raise InvalidSetting(
+            f"parallel=False is one task at a time, and max_parallel is "
+            f"{options.max_parallel}",
+            hint="Leave out one of them.",
+        )
+    if options.monitoring and not options.real_time_notifications:
+        raise InvalidSetting(
+            "monitoring=True stores events, real_time_notifications=False stores none",
+            hint="Leave out one of them.",
+        )

@@ -6,15 +6,18 @@ Thin: each method blocks on the one of its twin, whose signature a test compares
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from singularity_workflow.engine.sync_messages import SyncSubscription, subscribe
+from singularity_workflow.model.events import Event
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.composer import Policy, WorkflowComposer
+from singularity_workflow.orchestrator.notifications import OrchestratorNotifications
 from singularity_workflow.orchestrator.orchestrator import (
     Functions,
     GoalHandle,
@@ -27,7 +30,12 @@ from singularity_workflow.orchestrator.tree import GoalTree
 if TYPE_CHECKING:
     from singularity_workflow.engine.engine import Engine
 
-__all__ = ["SyncGoalHandle", "SyncOrchestrator", "SyncWorkflowComposer"]
+__all__ = [
+    "SyncGoalHandle",
+    "SyncOrchestrator",
+    "SyncOrchestratorNotifications",
+    "SyncWorkflowComposer",
+]
 
 
 class SyncGoalHandle:
@@ -49,6 +57,10 @@ class SyncGoalHandle:
     def result(self, timeout: float | None = None) -> GoalResult:
         """Wait for the end of the goal; see `GoalHandle.result`."""
         return self._engine._call(self._handle.result(timeout))
+
+    def events(self, after: str | None = None) -> SyncSubscription[Event]:
+        """Return the events of its run; see `GoalHandle.events`."""
+        return subscribe(self._engine._call, lambda: self._handle.events(after))
 
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the goal; see `GoalHandle.cancel`."""
@@ -224,3 +236,58 @@ class SyncWorkflowComposer:
 
     def __repr__(self) -> str:
         return f"<SyncWorkflowComposer of {self._engine!r}>"
+
+
+class SyncOrchestratorNotifications:
+    """
+    Listen to goals from blocking code; see `OrchestratorNotifications`.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._notifications = OrchestratorNotifications(engine._engine)
+
+    def listen(
+        self,
+        goal: object = None,
+        callback: Callable[[Event], object] | None = None,
+        *,
+        types: Iterable[str] | str | None = None,
+        after: str | None = None,
+    ) -> SyncSubscription[Event]:
+        """Listen, from now on; see `OrchestratorNotifications.listen`."""
+        return subscribe(
+            self._engine._call,
+            lambda: self._notifications.listen(
+                goal, callback, types=types, after=after
+            ),
+        )
+
+    def unlisten(self, subscription: SyncSubscription[Any]) -> None:
+        """End a subscription; see `OrchestratorNotifications.unlisten`."""
+        self._engine.notifications.unlisten(subscription)
+
+    def get_recent_events(
+        self,
+        goal: object = None,
+        *,
+        types: Iterable[str] | str | None = None,
+        limit: int = 100,
+    ) -> list[Event]:
+        """Return the latest; see `OrchestratorNotifications.get_recent_events`."""
+        return self._engine._call(
+            self._notifications.get_recent_events(goal, types=types, limit=limit)
+        )
+
+    def broadcast(
+        self, type: str, payload: object = None, *, goal: object = None
+    ) -> int:
+        """Tell all who listen; see `OrchestratorNotifications.broadcast`."""
+        return self._engine._call(
+            self._notifications.broadcast(type, payload, goal=goal)
+        )
+
+    def __repr__(self) -> str:
+        return f"<SyncOrchestratorNotifications of {self._engine!r}>"

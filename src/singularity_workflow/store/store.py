@@ -252,6 +252,31 @@ class Store:
         )
         return found
 
+    async def find_goal_plan(self, key: str) -> Any:
+        """Return a plan that is cached, None if there is none."""
+        return await self._pooled("goals/find_goal_plan", key=key)
+
+    async def keep_goal_plan(
+        self,
+        key: str,
+        *,
+        goal_hash: str,
+        decomposer: str,
+        version: str,
+        tree: Mapping[str, Any],
+        seconds: float,
+    ) -> None:
+        """Keep a plan for so many seconds."""
+        await self._pooled(
+            "goals/keep_goal_plan",
+            key=key,
+            goal_hash=goal_hash,
+            decomposer=decomposer,
+            version=version,
+            tree=JsonText(orjson.dumps(tree)),
+            seconds=seconds,
+        )
+
     async def list_runs(
         self, filter: Mapping[str, object], *, before: UUID | None, limit: int
     ) -> tuple[list[dict[str, Any]], UUID | None]:

@@ -62,6 +62,8 @@ class ToldEvents:
         self._context = contextvars.Context()
         self._lock = threading.Lock()
         self._waiting: dict[TaskRef, list[_Event]] = {}
+        # what is only true with the outcome
+        self._last: dict[TaskRef, list[_Event]] = {}
         # what a call is just storing
         self._under_way: dict[TaskRef, list[_Event]] = {}
         self._is_stored = asyncio.Event()
@@ -80,14 +82,27 @@ class ToldEvents:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def tell(self, task: TaskRef, kind: str, data: object) -> None:
+    def tell(
+        self, task: TaskRef, kind: str, data: object, *, is_last: bool = False
+    ) -> None:
         """
         Take note of an event, from any thread.
+
+        Args:
+            task: Who tells it.
+            kind: Its type.
+            data: The rest.
+            is_last: It is only true if the task ends as it is about to: it is stored in
+                the transaction of the outcome, behind all others, or not at all.
 
         Raises:
             OverflowError: Too many of the task wait for the database.
         """
         event = {"type": kind, "at": datetime.now(UTC).isoformat(), "data": data}
+        if is_last:
+            with self._lock:
+                self._last.setdefault(task, []).append(event)
+            return
         with self._lock:
             events = self._waiting.setdefault(task, [])
             if kind == _PROGRESS and events and events[-1]["type"] == _PROGRESS:
@@ -105,7 +120,7 @@ class ToldEvents:
 
     def has_told(self, task: TaskRef) -> bool:
         """Whether there is something of a task that is not known to be stored."""
-        return task in self._waiting or task in self._under_way
+        return task in self._waiting or task in self._under_way or task in self._last
 
     async def settle(self, task: TaskRef) -> list[_Event]:
         """Return what a task has told and nobody stores, for its outcome to carry."""
@@ -117,7 +132,7 @@ class ToldEvents:
     def forget(self, task: TaskRef) -> list[_Event]:
         """Store nothing more of a task; return what was waiting."""
         with self._lock:
-            return self._waiting.pop(task, [])
+            return self._waiting.pop(task, []) + self._last.pop(task, [])
 
     def _store_soon(self) -> None:
         if self._task is None or self._task.done():

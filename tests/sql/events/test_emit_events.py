@@ -134,3 +134,65 @@ def test_a_repeated_outcome_tells_nothing_again(db):
     db.report(outcome)
 
     assert run.events() == before
+
+
+GOAL = {"goal": "a house", "goal_hash": "ab", "parent": None, "depth": 1}
+OF_A_GOAL = [
+    {"type": "goal_decomposition_started", "at": "2030-01-01T12:00:00Z", "data": GOAL},
+    {"type": "plan_revised", "at": "2030-01-01T12:00:01Z", "data": {"revision": 1}},
+]
+
+
+def test_what_is_told_of_goals_is_of_the_run(db):
+    """
+    It is stored without steps and tasks too, with its members beside the others.
+    """
+    run = db.start(db.make_workflow(single("a")), events="run")
+    task = db.claim_one()
+
+    db.call("emit_events", [task.ref | {"events": NEWS + OF_A_GOAL}])
+
+    started, revised = run.events()[1:]
+    assert started == {**started, **GOAL, "type": "goal_decomposition_started"}
+    assert started["task_id"] == f"{run.id}/a/0"
+    assert (revised["type"], revised["revision"]) == ("plan_revised", 1)
+
+
+def test_an_outcome_brings_what_is_told_of_goals(db):
+    """
+    At the level of the run, in the commit of the outcome.
+    """
+    run = db.start(db.make_workflow(single("a"), single("b")), events="run")
+    task, _ = db.claim()
+
+    db.report(completed(task, 1) | {"events": OF_A_GOAL[:1]})
+
+    assert [event["type"] for event in run.events()] == [
+        "workflow_started",
+        "goal_decomposition_started",
+    ]
+
+
+def test_members_that_are_none_are_told_as_they_are(db):
+    """
+    Whatever calls the function by itself: no event is worth an error.
+    """
+    run = db.start(db.make_workflow(single("a")), events="run")
+    task = db.claim_one()
+    odd = [{"type": "goal_x", "data": [1]}, {"type": "goal_y"}]
+
+    db.call("emit_events", [task.ref | {"events": odd}])
+
+    assert [event.get("data") for event in run.events()[1:]] == [[1], None]
+
+
+def test_a_run_without_events_stores_none_of_goals(db):
+    """
+    It stores nothing at all.
+    """
+    run = db.start(db.make_workflow(single("a")), events="none")
+    task = db.claim_one()
+
+    db.call("emit_events", [task.ref | {"events": OF_A_GOAL}])
+
+    assert run.events() == []

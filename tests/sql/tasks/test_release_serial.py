@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fixtures.definitions import map_step, single
-from fixtures.workbench import skipped
+from fixtures.workbench import completed, skipped
 
 BUSH = (
     single("a"),
@@ -200,4 +200,107 @@ def test_a_failed_serial_run_releases_nothing(db):
     db.fail(db.claim_one())
 
     assert run.task_statuses() == ["failed", "cancelled"]
+    db.check()
+
+
+WIDE = {"serial": True, "max_parallel": 3}
+
+
+def test_as_many_tasks_go_as_there_are_turns(db):
+    """
+    Those of all steps together, the first by step and index.
+    """
+    run = db.start(db.make_workflow(map_step("m"), single("b")), [1, 2, 3, 4], **WIDE)
+
+    tasks = db.claim()
+
+    assert [(task.step, task.index) for task in tasks] == [
+        ("m", 0), ("m", 1), ("m", 2),
+    ]  # fmt: skip
+    assert run.row.turns == 3
+
+
+def test_a_report_of_several_frees_their_turns(db):
+    """
+    And the next ones take them.
+    """
+    run = db.start(db.make_workflow(map_step("m")), list(range(6)), **WIDE)
+    first, second, third = db.claim()
+
+    db.report(completed(first, 1), completed(second, 2))
+
+    following = db.claim()
+    assert [task.index for task in following] == [3, 4]
+    assert run.row.turns == 3
+    db.check()
+    db.report(*(completed(task, 1) for task in (third, *following)))
+    assert [task.index for task in db.work()] == [5]
+    assert (run.status, run.row.turns) == ("completed", 0)
+
+
+def test_retries_and_children_keep_their_turns(db):
+    """
+    Each of them is under way, though no worker has it.
+    """
+    child = db.make_workflow(single("c"))
+    retrying = single("a", retry={"max_attempts": 2, "delay": 60})
+    run = db.start(
+        db.make_workflow(retrying, single("b"), *(single(f"x{n}") for n in range(4))),
+        **WIDE,
+    )
+    a, b, x = db.claim()
+    db.fail(a)
+    db.call_child(b, child)
+    db.complete(x)
+
+    assert {task.step for task in db.claim()} == {"x1", "c"}
+    assert run.row.turns == 3
+    db.check()
+
+
+def test_tasks_that_end_with_their_step_give_their_turns_back(db):
+    """
+    What was queued or under way of a step that is skipped is over.
+    """
+    skipped = map_step("m", max_attempts=1, on_failure="skip")
+    run = db.start(
+        db.make_workflow(skipped, *(single(f"x{n}") for n in range(4))),
+        list(range(9)),
+        **WIDE,
+    )
+    first, *_ = db.claim(2)
+
+    db.fail(first)
+
+    assert run.row.turns == 3
+    db.check()
+    assert [task.step for task in db.claim()] == ["x0", "x1", "x2"]
+    db.work()
+
+
+def test_a_child_has_as_many_turns_as_its_parent(db):
+    """
+    So that a limit holds for all runs of a goal.
+    """
+    child = db.make_workflow(map_step("c"))
+    db.start(db.make_workflow(single("a")), **WIDE)
+
+    run = db.call_child(db.claim_one(), child, [1, 2, 3, 4])
+
+    assert len(db.claim()) == 3
+    assert run.row.max_parallel == 3
+
+
+def test_a_repeated_run_has_as_many_turns(db):
+    """
+    None of which is taken at first.
+    """
+    run = db.start(
+        db.make_workflow(map_step("m", max_attempts=1)), [1, 2, 3, 4, 5], **WIDE
+    )
+    db.fail(db.claim()[0])
+
+    again = db.copy(run)
+
+    assert again.row.turns == 3
     db.check()

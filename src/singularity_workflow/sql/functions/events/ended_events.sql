@@ -5,7 +5,8 @@
 -- Errors     none
 --
 -- The step that failed its run is told with it: nothing else ends a step so. A run that
--- was cancelled is none of this (record_change).
+-- was cancelled is none of this (record_change). The end of a goal is told in front of that
+-- of its run, which is the last of all.
 create or replace function singularity_workflow.ended_events(
   p_run_ids    uuid[],
   out p_runs   uuid[],
@@ -20,22 +21,26 @@ begin
   into p_runs, p_events
   from (
     select r.run_id, p.place, x.part, case
+             when x.part = 1 then r.goal
              when r.status = 'completed' then concat(
                '{"type":"workflow_completed","final_result":',
-               case when octet_length(o.output::text) < 8000 then o.output::text
+               case when octet_length(o.output::text) < r.room then o.output::text
                  else singularity_workflow.event_reference(o.output, r.run_id::text) end, '}')
              when x.part = 0 then concat(
                '{"type":"step_failed","step_name":"', r.error->>'step', '","error":',
-               case when octet_length((r.error->'error')::text) < 8000 then (r.error->'error')::text
+               case when octet_length((r.error->'error')::text) < r.room then (r.error->'error')::text
                  else singularity_workflow.event_reference(
                    r.error->'error', coalesce(r.task_id, r.run_id::text)) end, '}')
              else concat(
                '{"type":"workflow_failed","failed_task":', coalesce('"' || r.task_id || '"', 'null'), ',"error":',
-               case when octet_length(r.error::text) < 8000 then r.error::text
+               case when octet_length(r.error::text) < r.room then r.error::text
                  else singularity_workflow.event_reference(r.error, r.run_id::text) end, '}') end as event
     from unnest(p_run_ids) with ordinality p (run_id, place)
     cross join lateral (
       select r.run_id, r.workflow_id, r.status, r.error, r.event_level,
+             case when r.metadata->>'redact' = 'true' then 0 else 8000 end as room,
+             case when r.metadata->>'kind' = 'goal' then singularity_workflow.goal_event(
+               'goal_' || r.status, r.run_id, r.input, r.metadata) end as goal,
              -- null: a condition that did not hold has failed it, no task
              r.run_id || '/' || (r.error->>'step') || '/' || (r.error->>'task_index') as task_id
       from singularity_workflow.runs r
@@ -53,8 +58,9 @@ begin
           offset 0) s
         where w.workflow_id = r.workflow_id and w.dependent_count = 0
         order by w.step_no) f) o on r.status = 'completed'
-    cross join lateral (values (0), (1)) x (part)
-    where x.part = 1 or r.status = 'failed' and r.event_level = 2) e;
+    cross join lateral (values (0), (1), (2)) x (part)
+    where x.part = 2 or x.part = 1 and r.goal is not null
+      or x.part = 0 and r.status = 'failed' and r.event_level = 2) e;
 end;
 $function$;
 

@@ -1,6 +1,6 @@
 -- singularity_workflow.event_reference: what stands in an event for a large value.
 --
--- Called by  record_events, ended_events
+-- Called by  record_events, ended_events, goal_event
 -- Locks      none
 -- Errors     none
 --

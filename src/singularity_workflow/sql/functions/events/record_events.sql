@@ -9,6 +9,8 @@
 -- run come first its start, then what its tasks brought, the steps that ended and those
 -- that began, each after what it depends on; its end is the last.
 --
+-- Of a run whose metadata says `redact` no value is told, but where it is.
+--
 -- What chains do at every step is one statement, in which a task is told with its step.
 -- JSON is put together as text, since names of steps are identifiers and ids are ids: the
 -- set-up of json_build_object costs more than what it does.
@@ -45,14 +47,18 @@ begin
     select array_agg(r.run_id order by n.place), array_agg(concat(
              '{"type":"workflow_started","input":', r.input,
              ',"parent_run_id":"' || r.parent_run_id || '"',
-             ',"origin_run_id":"' || r.origin_run_id || '","origin":"' || r.origin_kind || '"', '}')
+             ',"origin_run_id":"' || r.origin_run_id || '","origin":"' || r.origin_kind || '"', '}',
+             ',' || r.goal)
              order by n.place)
     into v_runs, v_events
     from unnest(p_new) with ordinality n (run_id, place)
     cross join lateral (
       select r.run_id, r.parent_run_id, r.origin_run_id, r.origin_kind,
-             case when octet_length(r.input::text) < 8000 then r.input::text
-               else singularity_workflow.event_reference(r.input, r.run_id::text) end as input
+             case when octet_length(r.input::text) < case when r.metadata->>'redact' = 'true' then 0 else 8000 end
+               then r.input::text
+               else singularity_workflow.event_reference(r.input, r.run_id::text) end as input,
+             case when r.metadata->>'kind' = 'goal'
+               then singularity_workflow.goal_event('goal_started', r.run_id, r.input, r.metadata) end as goal
       from singularity_workflow.runs r
       where r.run_id = n.run_id and r.event_level > 0 offset 0) r;
   end if;
@@ -85,7 +91,8 @@ begin
         select false, b.run_id, b.step_no, 0, null, null, null from unnest(p_begun) b) i
       cross join lateral (
         select s.name, coalesce(s.rank, s.step_no) as rank,
-               concat(i.run_id, '/', s.name, '/', i.task_index) as task_id
+               concat(i.run_id, '/', s.name, '/', i.task_index) as task_id,
+               case when r.metadata->>'redact' = 'true' then 0 else 8000 end as room
         from singularity_workflow.runs r
         join singularity_workflow.workflow_steps s
           on s.workflow_id = r.workflow_id and s.step_no = i.step_no
@@ -95,7 +102,7 @@ begin
         where t.run_id = i.run_id and t.step_no = i.step_no and t.task_index = i.task_index
         offset 0) t on i.is_done
       cross join lateral (
-        select case when octet_length(i.output::text) < 8000 then i.output::text
+        select case when octet_length(i.output::text) < s.room then i.output::text
                  else singularity_workflow.event_reference(i.output, s.task_id) end as output) v;
       v_runs := v_runs || v_some_runs;
       v_events := v_events || v_some;
@@ -118,7 +125,8 @@ begin
         select 4, k.run_id, k.step_no, k.task_index, null from unnest(p_taken) k) i
       cross join lateral (
         select s.name, coalesce(s.rank, s.step_no) as rank,
-               concat(i.run_id, '/', s.name, '/', i.task_index) as task_id
+               concat(i.run_id, '/', s.name, '/', i.task_index) as task_id,
+               case when r.metadata->>'redact' = 'true' then 0 else 8000 end as room
         from singularity_workflow.runs r
         join singularity_workflow.workflow_steps s
           on s.workflow_id = r.workflow_id and s.step_no = i.step_no
@@ -142,13 +150,13 @@ begin
             else concat(
               '{"type":"', case t.status when 'waiting' then 'task_retried' else 'task_failed' end,
               '","task_id":"', s.task_id, '","step_name":"', s.name, '","attempt":', i.attempt,
-              ',"error":', case when octet_length(t.error::text) < 8000 then t.error::text
+              ',"error":', case when octet_length(t.error::text) < s.room then t.error::text
                 else singularity_workflow.event_reference(t.error, s.task_id) end,
               ',"retry_count":', t.failures, '}') end
           when 2 then case t.status
             when 'completed' then concat(
               '{"type":"step_completed","step_name":"', s.name, '","output":',
-              case when octet_length(t.output::text) < 8000 then t.output::text
+              case when octet_length(t.output::text) < s.room then t.output::text
                 else singularity_workflow.event_reference(t.output, concat(i.run_id, '/', s.name)) end, '}')
             else concat(
               '{"type":"step_skipped","step_name":"', s.name, '","reason":', to_json(t.skip_reason), '}') end

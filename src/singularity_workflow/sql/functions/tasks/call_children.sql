@@ -35,8 +35,10 @@ begin
         order by m.run_id, m.step_no, m.task_index) m
   where t.run_id = m.run_id and t.step_no = m.step_no and t.task_index = m.task_index;
 
-  update singularity_workflow.runs r set busy = true
-  where r.serial and r.run_id in (select m.run_id from unnest(p_missed) m where m.outcome = 'called');
+  update singularity_workflow.runs r set turns = r.turns + m.tasks
+  from (select m.run_id, count(*) as tasks from unnest(p_missed) m
+        where m.outcome = 'called' group by 1) m
+  where r.serial and r.run_id = m.run_id;
 
   for v_group in
     -- the functions of a local run are here, and so are its children's; a child that its
@@ -46,11 +48,13 @@ begin
              'id', m.output->'run', 'workflow_id', m.output->'workflow_id',
              'workflow', m.output->'workflow', 'input', m.output->'input',
              'timeout', m.output->'timeout',
-             'priority', r.priority, 'order_key', r.order_key,
+             'priority', r.priority, 'order_key', r.order_key, 'serial', r.serial, 'max_parallel', r.max_parallel,
              'traceparent', coalesce(m.output->>'traceparent', r.traceparent),
              'parent_run_id', m.run_id, 'parent_step_no', m.step_no,
              'parent_task_index', m.task_index, 'parent_attempt', m.attempt,
-             'events', (array['none', 'run', 'all'])[r.event_level + 1])) as requests
+             'events', (array['none', 'run', 'all'])[r.event_level + 1],
+             -- what is not to be told of a run is not to be told of its children
+             'metadata', case when r.metadata->>'redact' = 'true' then '{"redact": true}'::json end)) as requests
     from unnest(p_missed) m
     join singularity_workflow.runs r on r.run_id = m.run_id
     where m.outcome = 'called'

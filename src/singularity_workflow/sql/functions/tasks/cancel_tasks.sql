@@ -5,7 +5,8 @@
 -- Errors     none
 --
 -- A message that a claim holds just now is left to it: the claim will find its task
--- cancelled and drop it. What is more than a thousand goes on from a timer due now, and
+-- cancelled and drop it. Of a serial run that goes on, the turns of its tasks are free
+-- again. What is more than a thousand goes on from a timer due now, and
 -- so does the cancellation of the child runs that the tasks waited for.
 create or replace function singularity_workflow.cancel_tasks(
   p_run_id     uuid,
@@ -30,9 +31,10 @@ declare
   v_last_task integer;
   v_count integer;
   v_has_children boolean;
+  v_turns integer;
 begin
   with open_tasks as (
-    select t.run_id, t.step_no, t.task_index, t.msg_id, t.wait_reason
+    select t.run_id, t.step_no, t.task_index, t.msg_id, t.wait_reason::text as wait_reason
     from singularity_workflow.tasks t
     where t.run_id = p_run_id and t.step_no <= p_last_step
       and (t.step_no, t.task_index) >= (p_first_step, p_first_task)
@@ -50,8 +52,9 @@ begin
   )
   select array_agg(o.msg_id), count(*), max(o.step_no),
          (array_agg(o.task_index order by o.step_no desc, o.task_index desc))[1],
-         bool_or(o.wait_reason = 'child')
-  into v_messages, v_count, v_last_step, v_last_task, v_has_children
+         bool_or(o.wait_reason = 'child'),
+         count(*) filter (where o.wait_reason is null or o.wait_reason in ('retry', 'paused', 'unserved', 'child'))
+  into v_messages, v_count, v_last_step, v_last_task, v_has_children, v_turns
   from open_tasks o;
 
   delete from pgmq.q_swf_tasks q
@@ -59,6 +62,10 @@ begin
     select m.ctid from pgmq.q_swf_tasks m where m.msg_id = any (v_messages)
     for update skip locked));
 
+  if v_turns > 0 then
+    update singularity_workflow.runs r set turns = r.turns - v_turns
+    where r.run_id = p_run_id and r.serial and r.status in ('started', 'paused');
+  end if;
   if v_has_children then
     insert into singularity_workflow.timers (kind, run_id, due_at)
     values ('children', p_run_id, singularity_workflow.now());

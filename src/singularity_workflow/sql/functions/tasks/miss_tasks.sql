@@ -101,8 +101,8 @@ begin
   ),
   turns as (
     -- a task that waits for its retry keeps the turn of its serial run
-    update singularity_workflow.runs r set busy = true
-    from (select distinct j.run_id from judged j where j.is_retried) j
+    update singularity_workflow.runs r set turns = r.turns + j.tasks
+    from (select j.run_id, count(*) as tasks from judged j where j.is_retried group by 1) j
     where r.run_id = j.run_id and r.serial
   )
   select array_agg(j.outcome) filter (

@@ -1,13 +1,14 @@
--- singularity_workflow.release_serial: give the turn to the next task of serial runs.
+-- singularity_workflow.release_serial: give turns to the next tasks of serial runs.
 --
 -- Called by  start_runs, report_tasks, fire_batch, resume_runs and open_steps, with the
 --            runs locked
 -- Locks      tasks of the same runs
 -- Errors     none
 --
--- A serial run (parallel=False) lets one task go at a time. The task that has the turn
--- keeps it over its retries. The next is the first waiting one by step and index; for
--- a map its next_task says where to look, so that a turn costs the same at any width.
+-- A serial run lets so many tasks go at a time, by default (parallel=False) one. A task
+-- that has a turn keeps it over its retries. The next is the first waiting one by step and
+-- index; for a map its next_task says where to look, so that a turn costs the same at any
+-- width.
 create or replace function singularity_workflow.release_serial(
   p_run_ids       uuid[],
   p_worker_id     uuid,
@@ -28,26 +29,35 @@ set enable_mergejoin = off
 set jit = off
 as $function$
 begin
-  with turns as (
-    update singularity_workflow.runs r set busy = true
-    from unnest(p_run_ids) p (run_id)
+  with open_runs as materialized (
+    select r.run_id, r.workflow_id, r.owner, r.order_key, r.max_parallel - r.turns as free
+    from (select distinct p.run_id from unnest(p_run_ids) p (run_id)) p
+    join singularity_workflow.runs r on r.run_id = p.run_id
+    where r.serial and r.turns < r.max_parallel and r.status = 'started'
+  ),
+  turns as materialized (
+    select o.run_id, n.step_no, n.task_index, o.workflow_id, o.owner, o.order_key
+    from open_runs o
     cross join lateral (
       select t.step_no, t.task_index
       from singularity_workflow.step_states s
       join singularity_workflow.tasks t
         on t.run_id = s.run_id and t.step_no = s.step_no
        and t.task_index >= coalesce(s.next_task, 0)
-      where s.run_id = p.run_id and s.status = 'started'
+      where s.run_id = o.run_id and s.status = 'started'
         and t.status = 'waiting' and t.wait_reason = 'limit'
       order by s.step_no, t.task_index
-      limit 1
+      limit o.free
     ) n
-    where r.run_id = p.run_id and r.serial and not r.busy and r.status = 'started'
-    returning r.run_id, n.step_no, n.task_index, r.workflow_id, r.owner, r.order_key
+  ),
+  taken as (
+    update singularity_workflow.runs r set turns = r.turns + n.tasks
+    from (select t.run_id, count(*) as tasks from turns t group by 1) n
+    where r.run_id = n.run_id
   ),
   windows as (
-    update singularity_workflow.step_states s set next_task = t.task_index + 1
-    from turns t
+    update singularity_workflow.step_states s set next_task = t.last_task + 1
+    from (select t.run_id, t.step_no, max(t.task_index) as last_task from turns t group by 1, 2) t
     where s.run_id = t.run_id and s.step_no = t.step_no
   ),
   placed as (
@@ -63,7 +73,7 @@ begin
   ),
   ranked as (
     select s.*, s.is_served and row_number() over (
-             partition by s.is_served order by s.k, s.run_id) <= p_slots as is_handed
+             partition by s.is_served order by s.k, s.run_id, s.step_no, s.task_index) <= p_slots as is_handed
     from served s
   ),
   planned as materialized (
@@ -97,4 +107,4 @@ $function$;
 
 comment on function singularity_workflow.release_serial(
   uuid[], uuid, integer, text[], bigint, timestamptz) is
-  'Let the next task of each serial run go, if none of the run''s has the turn.';
+  'Let the next tasks of each serial run go, as many as it has turns left.';

@@ -124,7 +124,9 @@ begin
     order by x.run, x.step, x.task, x.attempt) i;
 
   if v_serial is not null then
-    update singularity_workflow.runs r set busy = false where r.run_id = any (v_serial);
+    update singularity_workflow.runs r set turns = r.turns - n.tasks
+    from (select s.run_id, count(*) as tasks from unnest(v_serial) s (run_id) group by 1) n
+    where r.run_id = n.run_id;
   end if;
 
   if v_done is not null then

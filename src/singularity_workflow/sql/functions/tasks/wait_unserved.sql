@@ -68,8 +68,9 @@ begin
     where t.run_id = u.run_id and t.step_no = u.step_no and t.task_index = u.task_index
   ),
   turns as (
-    update singularity_workflow.runs r set busy = true
-    where r.run_id in (select u.run_id from unserved u) and r.serial
+    update singularity_workflow.runs r set turns = r.turns + u.tasks
+    from (select u.run_id, count(*) as tasks from unserved u group by 1) u
+    where r.run_id = u.run_id and r.serial
   )
   insert into singularity_workflow.timers (kind, run_id, step_no, task_index, attempt, due_at)
   select 'unserved', u.run_id, u.step_no, u.task_index, u.attempt,

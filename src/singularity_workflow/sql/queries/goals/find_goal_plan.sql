@@ -1,0 +1,1 @@
+select singularity_workflow.find_goal_plan(%(key)s);
