@@ -249,6 +249,32 @@ def test_only_what_is_due_is_looked_at(db):
     assert touched(db) - before < 50
 
 
+def test_that_holds_when_timers_were_many_and_are_believed_to_be_few(committed):
+    """
+    After an analysis of what a rollback has left, a plan may begin with any table (F6).
+    """
+    db = committed
+    add = (
+        "insert into singularity_workflow.timers (kind, run_id, due_at) "
+        "select 'deadline', gen_random_uuid(), %s + i * interval '1 s' "
+        "from generate_series(1, 10000) i"
+    )
+    with db.connection.transaction(force_rollback=True):
+        db.execute(add, NOON + timedelta(days=1))
+    db.execute("analyze singularity_workflow.timers")
+
+    with db.connection.transaction():
+        db.set_now(NOON)
+        db.execute(add, NOON + timedelta(days=1))
+        run = failing(db)
+        db.advance(seconds=10)
+        before = touched(db)
+        db.fire()
+
+        assert run.task("a").status == "queued"
+        assert touched(db) - before < 50
+
+
 def touched(db):
     """Return how many rows of timers this transaction has read."""
     return db.value(

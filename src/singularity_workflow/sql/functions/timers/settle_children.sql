@@ -35,7 +35,8 @@ begin
                v_problem is not null or not (w.options ?| array['retry', 'max_attempts'])
                  and r.max_attempts is null as is_final
         from unnest(p_timers) d (timer_id)
-        join singularity_workflow.timers t on t.timer_id = d.timer_id
+        cross join lateral (
+          select t.* from singularity_workflow.timers t where t.timer_id = d.timer_id offset 0) t
         join singularity_workflow.tasks k
           on k.run_id = t.run_id and k.step_no = t.step_no and k.task_index = t.task_index
         cross join lateral (

@@ -32,7 +32,8 @@ begin
            case when t.kind <> 'delay' then null when r.serial then 'limit'
                 when s.window_used is not null then 'map_window' end as next_reason
     from unnest(p_timers) d (timer_id)
-    join singularity_workflow.timers t on t.timer_id = d.timer_id
+    cross join lateral (
+      select t.* from singularity_workflow.timers t where t.timer_id = d.timer_id offset 0) t
     join singularity_workflow.runs r on r.run_id = t.run_id
     join singularity_workflow.step_states s on s.run_id = t.run_id and s.step_no = t.step_no
     where t.run_id = any (p_runs) and t.kind in ('retry', 'delay', 'unserved')
