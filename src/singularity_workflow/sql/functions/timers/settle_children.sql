@@ -37,8 +37,10 @@ begin
         from unnest(p_timers) d (timer_id)
         cross join lateral (
           select t.* from singularity_workflow.timers t where t.timer_id = d.timer_id offset 0) t
-        join singularity_workflow.tasks k
-          on k.run_id = t.run_id and k.step_no = t.step_no and k.task_index = t.task_index
+        cross join lateral (
+          select k.* from singularity_workflow.tasks k
+          where k.run_id = t.run_id and k.step_no = t.step_no and k.task_index = t.task_index
+          offset 0) k
         cross join lateral (
           select r.workflow_id, r.status, r.max_attempts from singularity_workflow.runs r
           where r.run_id = t.run_id offset 0) r

@@ -34,8 +34,11 @@ begin
     from unnest(p_timers) d (timer_id)
     cross join lateral (
       select t.* from singularity_workflow.timers t where t.timer_id = d.timer_id offset 0) t
-    join singularity_workflow.runs r on r.run_id = t.run_id
-    join singularity_workflow.step_states s on s.run_id = t.run_id and s.step_no = t.step_no
+    cross join lateral (
+      select r.status, r.serial from singularity_workflow.runs r where r.run_id = t.run_id offset 0) r
+    cross join lateral (
+      select s.initial_tasks, s.window_used from singularity_workflow.step_states s
+      where s.run_id = t.run_id and s.step_no = t.step_no offset 0) s
     where t.run_id = any (p_runs) and t.kind in ('retry', 'delay', 'unserved')
       and r.status in ('started', 'paused')
   ),
@@ -43,10 +46,12 @@ begin
     select k.run_id, k.step_no, k.task_index,
            coalesce(d.next_reason, case when d.status = 'paused' then 'paused' end) as next_reason
     from due d
-    join singularity_workflow.tasks k
-      on k.run_id = d.run_id and k.step_no = d.step_no
-     and k.task_index >= d.task_index
-     and k.task_index < d.task_index + case d.kind when 'delay' then 1000 else 1 end
+    cross join lateral (
+      select k.* from singularity_workflow.tasks k
+      where k.run_id = d.run_id and k.step_no = d.step_no
+        and k.task_index >= d.task_index
+        and k.task_index < d.task_index + case d.kind when 'delay' then 1000 else 1 end
+      offset 0) k
     where k.status = 'waiting' and k.wait_reason = d.kind
       and (d.attempt is null or d.attempt = k.attempt)
   ),
