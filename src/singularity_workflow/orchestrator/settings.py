@@ -201,7 +201,12 @@ class GoalOptions:
 
     def effective_limits(self) -> Limits:
         """Return the limits that hold."""
-        limits = self.limits or Limits()
+        limits = Limits() if self.limits is None else self.limits
+        if not isinstance(limits, Limits):
+            raise InvalidSetting(
+                f"limits must be Limits, got {limits!r}",
+                hint="Write limits=Limits(max_tasks=100).",
+            )
         if self.max_depth is None:
             return limits
         return replace(limits, max_depth=self.max_depth)
