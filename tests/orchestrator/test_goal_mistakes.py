@@ -11,8 +11,12 @@ from singularity_workflow import (
     DefinitionError,
     InvalidInput,
     InvalidSetting,
+    RunFailed,
 )
-from singularity_workflow.orchestrator import Orchestrator, WorkflowComposer
+from singularity_workflow.orchestrator import (
+    Orchestrator,
+    WorkflowComposer,
+)
 
 FORGED = [4, {"kept": {}, "options": {"allow": None}}]
 
@@ -118,3 +122,17 @@ def test_one_goal_is_no_list_of_goals(composer, goals):
     """Words are not run letter by letter."""
     with pytest.raises(InvalidInput, match="must be a list of goals"):
         composer.compose_multiple_workflows(goals, plan, {"see": see})
+
+
+def test_the_error_of_a_goal_names_the_task(composer):
+    """Which task it was, and what it raised, is in the message."""
+
+    def broken():
+        raise ZeroDivisionError("no such number")
+
+    with pytest.raises(
+        RunFailed, match=r"task 'broken': ZeroDivisionError: no such number"
+    ):
+        composer.compose_from_goal(
+            "goal", lambda _: [{"id": "broken"}], {"broken": broken}, retry_attempts=1
+        )

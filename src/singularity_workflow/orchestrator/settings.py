@@ -67,8 +67,9 @@ class GoalOptions:
         optimization_level: `off`, `basic`, `advanced` or `aggressive`; kept with the
             run. Default `basic`.
         max_parallel: The most tasks under way at once, in the whole fleet, of each run
-            that the goal has: of all levels together, unless `preserve_structure` makes
-            nested goals runs of their own. From 1 to 100,000. Default: no limit.
+            that the goal has: of all levels together, but for nested goals that are
+            runs of their own, as with `preserve_structure` or `expansion="lazy"`. From
+            1 to 100,000. Default: no limit.
         parallel: False: one task at a time, in nested goals too. Default True.
         monitoring: True: progress is logged, and events of the goal and of its tasks
             are stored in full. Default False: failures are logged, and events of the
