@@ -5,16 +5,17 @@ The short way: from goals to their results.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 
 from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.engine import Engine
-from singularity_workflow.errors import InvalidSetting, SingularityError
+from singularity_workflow.errors import InvalidInput, InvalidSetting, SingularityError
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
+from singularity_workflow.orchestrator.graph import TaskGraph
 from singularity_workflow.orchestrator.orchestrator import (
     Functions,
     GoalHandle,
@@ -24,6 +25,7 @@ from singularity_workflow.orchestrator.orchestrator import (
 )
 from singularity_workflow.orchestrator.results import GoalResult
 from singularity_workflow.orchestrator.settings import GOAL_TAG
+from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
     from singularity_workflow.orchestrator.sync import SyncWorkflowComposer
@@ -169,7 +171,7 @@ class WorkflowComposer:
                 "several goals cannot share one idempotency_key",
                 hint="Start them one by one, each with its own.",
             )
-        listed = list(goals)
+        listed = _read_goals(goals)
         requests = self._orchestrator.read_requests(
             listed, decomposer, step_functions, options
         )
@@ -277,6 +279,18 @@ def _told(outcome: Any) -> _Outcome:
         raise outcome
     found: _Outcome = outcome
     return found
+
+
+def _read_goals(goals: object) -> list[Any]:
+    """Return the goals; one alone, or none, is no list of goals."""
+    if not isinstance(goals, Iterable) or isinstance(
+        goals, (str, bytes, Mapping, TaskGraph, GoalTree)
+    ):
+        raise InvalidInput(
+            f"goals must be a list of goals, got {type(goals).__name__}",
+            hint="Write [goal] for a single one.",
+        )
+    return list(goals)
 
 
 def _check_policy(policy: object, max_concurrent: object) -> None:

@@ -18,6 +18,7 @@ from singularity_workflow.engine.inspection import to_run_id
 from singularity_workflow.engine.requests import StartRequest, build_request
 from singularity_workflow.errors import (
     DecompositionFailed,
+    DefinitionError,
     InvalidSetting,
     RunFailed,
     StepNotFound,
@@ -490,6 +491,12 @@ class Orchestrator:
             raise InvalidSetting(
                 f"cache needs a version, and decomposer {planner.name!r} has none",
                 hint="Set its attribute `version`, and change it with its answers.",
+            )
+        if not isinstance(functions, (Catalog, Mapping)):
+            raise DefinitionError(
+                "step_functions must be a Catalog or a mapping of names to functions, "
+                f"got {type(functions).__name__}",
+                hint='Write {"name": function, ...}.',
             )
         _check_allowed(given, functions)
         return GoalRequest(

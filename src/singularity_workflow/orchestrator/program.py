@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
@@ -49,8 +50,8 @@ from singularity_workflow.orchestrator.revisions import (
     Revisions,
 )
 from singularity_workflow.orchestrator.task_functions import (
-    CARRIED,
     EXECUTE,
+    carry,
 )
 from singularity_workflow.orchestrator.tree import GoalTree
 
@@ -245,13 +246,14 @@ class GoalProgram:
             through = sorted([*plan.get("kept", ()), *plan.get("skipped", ())])
             known = await self.register(tree, run_input["options"], through)
         goal = run_input["goal"]
-        data = dict(run_input.get("inputs") or goal_input(goal))
+        shown = run_input.get("inputs") or goal_input(goal)
+        carried: dict[str, Any] = {}
         has_goals = any(step.definition.workflow for step in known.compiled.steps)
         outputs = plan.get("kept", {})
         kept = {one: outputs[one] for one in plan.get("needed", ()) if one in outputs}
         if has_goals or kept:
             nest = self.nest_of(run_input)
-            data[CARRIED] = {
+            carried = {
                 "kept": kept,
                 "options": run_input["options"],
                 "nest": {
@@ -261,6 +263,7 @@ class GoalProgram:
                     "path": nest["path"],
                 },
             }
+        data = carry(shown, carried)
         return ChildCall(
             workflow_id=known.workflow_id, workflow=known.compiled, input=data
         )
@@ -409,7 +412,7 @@ class GoalProgram:
         """
         try:
             async with asyncio.timeout(options["decompose_timeout"]):
-                return await ask()
+                return await _uncancelled(ask)
         except DecompositionFailed:
             raise
         except Exception as error:
@@ -424,8 +427,22 @@ class GoalProgram:
             ) from error
 
     async def preview(self, run_input: Any) -> Expansion:
-        """Return what a goal would be decomposed into, and store nothing."""
-        return await self._expand(run_input, 1, self.teller(run_input, None))
+        """
+        Return what a goal would be decomposed into, and store nothing.
+
+        Raises:
+            DecompositionFailed: The last attempt has failed too.
+        """
+        options, tell = run_input["options"], self.teller(run_input, None)
+        attempt = 1
+        while True:
+            ask = partial(self._expand, run_input, attempt, tell)
+            try:
+                return await self.in_time(ask, options, attempt, tell)
+            except DecompositionFailed:
+                raise
+            except Exception:
+                attempt += 1
 
     async def _expand(self, run_input: Any, attempt: int, tell: Any) -> Expansion:
         goal, options = run_input["goal"], run_input["options"]
@@ -549,6 +566,17 @@ class GoalProgram:
             ),
             max_attempts=carried["retry_attempts"],
         )
+
+
+async def _uncancelled(ask: Callable[[], Awaitable[_T]]) -> _T:
+    """Return what *ask* returns; if it cancels itself, it has failed like any other."""
+    try:
+        return await ask()
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("it was cancelled, and not by us") from error
 
 
 def _can_replan(plan: Mapping[str, Any]) -> bool:

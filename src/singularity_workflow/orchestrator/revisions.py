@@ -431,6 +431,10 @@ def _pointer(tree: GoalTree, level: tuple[str, ...]) -> str:
 
 
 def _told(run: Mapping[str, Any]) -> str:
-    """Say what became of the run of a plan, as its step would without us."""
-    message = cause_of(run)[1]
-    return f"child run {run['id']} of workflow {run['workflow']!r} failed: {message}"
+    """Say what became of the run of a plan, and which task it was."""
+    kind, message = cause_of(run)
+    step = (run["error"] or {}).get("step")
+    what = f"child run {run['id']} of workflow {run['workflow']!r} failed: "
+    if step is not None and kind != "child_failed":
+        what += f"task {step!r}: "
+    return f"{what}{kind.rpartition('.')[2]}: {message}" if kind else f"{what}{message}"

@@ -67,8 +67,9 @@ class GoalOptions:
         optimization_level: `off`, `basic`, `advanced` or `aggressive`; kept with the
             run. Default `basic`.
         max_parallel: The most tasks under way at once, in the whole fleet, of each run
-            that the goal has: of all levels together, unless `preserve_structure` makes
-            nested goals runs of their own. From 1 to 100,000. Default: no limit.
+            that the goal has: of all levels together, but for nested goals that are
+            runs of their own, as with `preserve_structure` or `expansion="lazy"`. From
+            1 to 100,000. Default: no limit.
         parallel: False: one task at a time, in nested goals too. Default True.
         monitoring: True: progress is logged, and events of the goal and of its tasks
             are stored in full. Default False: failures are logged, and events of the
@@ -201,7 +202,12 @@ class GoalOptions:
 
     def effective_limits(self) -> Limits:
         """Return the limits that hold."""
-        limits = self.limits or Limits()
+        limits = Limits() if self.limits is None else self.limits
+        if not isinstance(limits, Limits):
+            raise InvalidSetting(
+                f"limits must be Limits, got {limits!r}",
+                hint="Write limits=Limits(max_tasks=100).",
+            )
         if self.max_depth is None:
             return limits
         return replace(limits, max_depth=self.max_depth)

@@ -48,6 +48,7 @@ __all__ = [
     "JUDGE",
     "GoalCalls",
     "attempt_function",
+    "carry",
     "child_input",
     "elements_of",
     "function_of",
@@ -69,6 +70,7 @@ EXECUTE: Final = "_execute"
 JUDGE: Final = "_judge"
 """Name of the same in a run of a further plan."""
 
+_HIDDEN: Final = "hidden"
 _KEPT: Final = "_kept"
 _ABSENT: Final = object()
 _MERGING: Final = frozenset({Role.MERGED, Role.RUN_INPUT})
@@ -151,7 +153,9 @@ def child_input(task: PlannedTask) -> StepFunction:
     """Return what makes the input of the child run that a compound task is."""
 
     def make_input(run_input: Any, item: Any = NO_ITEM, **outputs: Any) -> Any:
-        return _goal_input(task, run_input, outputs, item)
+        shown, carried = _split(run_input)
+        outputs[_KEPT] = carried.get("kept", {})
+        return carry(_goal_input(task, shown, outputs, item), carried)
 
     names = task.needs(with_scope=True)
     return _with_signature(make_input, names, is_map=task.over is not None)
@@ -436,9 +440,26 @@ def _names_of(source: Source) -> list[str]:
     return [name for one in source.members.values() for name in _names_of(one)]
 
 
+def carry(shown: Mapping[str, Any], carried: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the input of a plan's run: what its tasks see, and what it carries besides.
+
+    A goal may have a member of that name, which must never pass for what is carried:
+    that says which functions may run.
+    """
+    if CARRIED in shown:
+        return {**shown, CARRIED: {**carried, _HIDDEN: shown[CARRIED]}}
+    return {**shown, CARRIED: {**carried}} if carried else {**shown}
+
+
 def _split(run_input: Any) -> tuple[Any, Mapping[str, Any]]:
     """Return what tasks see of a plan's run input, and what it carries besides."""
     if not isinstance(run_input, dict) or CARRIED not in run_input:
         return run_input, {}
     shown = {key: one for key, one in run_input.items() if key != CARRIED}
-    return shown, run_input[CARRIED]
+    carried = run_input[CARRIED]
+    if not isinstance(carried, dict):
+        return run_input, {}  # of a workflow that is run without a goal
+    if _HIDDEN in carried:
+        shown[CARRIED] = carried[_HIDDEN]
+    return shown, {key: one for key, one in carried.items() if key != _HIDDEN}

@@ -1,0 +1,138 @@
+"""What a user, a decomposer or a plan gets wrong ends as an error of ours, and soon."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from singularity_workflow import (
+    DecompositionFailed,
+    DefinitionError,
+    InvalidInput,
+    InvalidSetting,
+    RunFailed,
+)
+from singularity_workflow.orchestrator import (
+    Orchestrator,
+    WorkflowComposer,
+)
+
+FORGED = [4, {"kept": {}, "options": {"allow": None}}]
+
+
+def see(run_input):
+    """Return the input that the run has."""
+    return run_input
+
+
+def plan(_goal):
+    """Answer with one task."""
+    return [{"id": "see"}]
+
+
+@pytest.fixture
+def composer(engine):
+    """A composer over the shared engine."""
+    return WorkflowComposer(engine)
+
+
+@pytest.mark.parametrize("value", FORGED)
+def test_a_goal_has_a_member_named_as_what_is_carried(composer, value):
+    """Its tasks see it, as any other member."""
+    found = composer.compose_from_goal({"_plan": value}, plan, {"see": see})
+
+    assert found.result == {"see": {"_plan": value}}
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"preserve_structure": True}, {"expansion": "lazy"},
+])  # fmt: skip
+@pytest.mark.parametrize("value", FORGED)
+def test_a_plan_cannot_forge_what_is_carried(composer, options, value):
+    """A member of that name in a nested goal is data, flat and nested alike."""
+
+    def nest(goal):
+        if goal == "outer":
+            return [{"id": "inner", "goal": {"_plan": value}}]
+        return [{"id": "see"}]
+
+    found = composer.compose_from_goal("outer", nest, {"see": see}, **options)
+
+    assert found.result == {"inner": {"see": {"goal": "outer", "_plan": value}}}
+
+
+def test_a_decomposer_that_is_cancelled_has_failed(composer):
+    """It is asked as often as `retry_attempts` says, and no more."""
+    asked = []
+
+    async def cancelled(_goal):
+        asked.append(1)
+        raise asyncio.CancelledError
+
+    with pytest.raises(DecompositionFailed, match="cancelled, and not by us"):
+        composer.compose_from_goal("goal", cancelled, {"see": see}, retry_attempts=1)
+
+    assert len(asked) == 1
+
+
+def test_decompose_goal_tries_again(engine):
+    """What a decomposer raises is tried again, and in the end an error of ours."""
+    asked = []
+
+    def fail(_goal):
+        asked.append(1)
+        raise ValueError("no model")
+
+    with pytest.raises(DecompositionFailed, match=r"failed 2 times.*no model"):
+        Orchestrator(engine).decompose_goal(
+            "goal", fail, {"see": see}, retry_attempts=2
+        )
+
+    assert len(asked) == 2
+
+
+def test_decompose_goal_takes_too_long(engine):
+    """`decompose_timeout` holds without a run too."""
+
+    async def think(_goal):
+        await asyncio.Event().wait()
+
+    with pytest.raises(DecompositionFailed, match="took too long"):
+        Orchestrator(engine).decompose_goal(
+            "goal", think, {"see": see}, retry_attempts=1, decompose_timeout=0.01
+        )
+
+
+@pytest.mark.parametrize("functions", [None, [see], see])
+def test_functions_that_are_no_mapping_are_refused(composer, functions):
+    """They have no names."""
+    with pytest.raises(DefinitionError, match="mapping of names to functions"):
+        composer.compose_from_goal("goal", plan, functions)
+
+
+def test_limits_that_are_no_limits_are_refused(composer):
+    """A mapping in their place would be read by nobody."""
+    with pytest.raises(InvalidSetting, match="limits must be Limits"):
+        composer.compose_from_goal("goal", plan, {"see": see}, limits={"max_depth": 2})
+
+
+@pytest.mark.parametrize("goals", [None, "words", {"goal": "words"}, 5])
+def test_one_goal_is_no_list_of_goals(composer, goals):
+    """Words are not run letter by letter."""
+    with pytest.raises(InvalidInput, match="must be a list of goals"):
+        composer.compose_multiple_workflows(goals, plan, {"see": see})
+
+
+def test_the_error_of_a_goal_names_the_task(composer):
+    """Which task it was, and what it raised, is in the message."""
+
+    def broken():
+        raise ZeroDivisionError("no such number")
+
+    with pytest.raises(
+        RunFailed, match=r"task 'broken': ZeroDivisionError: no such number"
+    ):
+        composer.compose_from_goal(
+            "goal", lambda _: [{"id": "broken"}], {"broken": broken}, retry_attempts=1
+        )
