@@ -56,7 +56,8 @@ def test_a_goal_is_heard_with_its_child_runs(notifications, start, engine):
 
     (child,) = engine.list_workflow_runs(parent=handle.id)
     (inner,) = engine.list_workflow_runs(parent=child.id)
-    assert {one.run_id for one in found} == {handle.id, child.id, inner.id}
+    (plan,) = engine.list_workflow_runs(parent=inner.id)
+    assert {one.run_id for one in found} == {handle.id, child.id, inner.id, plan.id}
     assert found[0].type == "workflow_started"
     assert (found[-1].run_id, found[-1].type) == (handle.id, "workflow_completed")
 

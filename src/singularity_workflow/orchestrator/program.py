@@ -12,6 +12,7 @@ the goal's workflow can make the functions of the plan's steps of it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -20,7 +21,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
-from singularity_workflow.errors import DecompositionFailed
+from singularity_workflow.errors import DecompositionFailed, SingularityError
 from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import MADE_BY, CompiledWorkflow
 from singularity_workflow.model.context import Context
@@ -56,6 +57,8 @@ from singularity_workflow.orchestrator.task_functions import (
 from singularity_workflow.orchestrator.tree import GoalTree
 
 __all__ = ["GoalProgram", "ProgramStore", "descendants"]
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -369,7 +372,9 @@ class GoalProgram:
 
     async def _keep_cached(self, run_input: Any, tree: GoalTree) -> None:
         key = self._cache_key(run_input)
-        if key is not None and self.planner is not None:
+        if key is None or self.planner is None:
+            return
+        try:
             await self.store.keep_goal_plan(
                 key,
                 goal_hash=goal_hash(run_input["goal"]),
@@ -378,6 +383,9 @@ class GoalProgram:
                 tree=tree.to_json(),
                 seconds=run_input["options"]["cache"],
             )
+        except SingularityError as error:
+            # the plan is good; to ask for another one would cost more than the cache
+            logger.warning("a plan is not kept for the next goal: %s", error.message)
 
     async def ask(self, goal: Any, ctx: Any) -> object:
         """Return what the decomposer answers."""
