@@ -14,17 +14,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from singularity_workflow.errors import ConfigurationError, SingularityError
+from singularity_workflow.model.events import EVENT_QUEUE
 from singularity_workflow.model.positions import Position
 from singularity_workflow.notifications.feed import Feed
 from singularity_workflow.notifications.hub import ANNOUNCED_EVERY, Hub
 from singularity_workflow.notifications.inbox import Inbox
 from singularity_workflow.notifications.source import Source
 
-__all__ = ["EVENTS_QUEUE", "Feeds"]
+__all__ = ["Feeds"]
 
 logger = logging.getLogger(__name__)
-
-EVENTS_QUEUE: Final = "workflow_events"
 
 _LONGEST_OPENING: Final = 4.0
 """Seconds to wait for notifications; without them there is polling."""
@@ -131,7 +130,7 @@ class Feeds:
             self._told.setdefault(name, {})[feed] = None
             feed.note_gap()
         self._feeds[source.name] = feed
-        if name == EVENTS_QUEUE:
+        if name == EVENT_QUEUE:
             self._announce_soon()
         return feed
 
@@ -166,7 +165,7 @@ class Feeds:
 
     async def _announce_again(self) -> None:
         """Say that somebody listens to events, as long as that is so."""
-        while EVENTS_QUEUE in self._told:
+        while EVENT_QUEUE in self._told:
             self._has_newcomer.clear()
             with contextlib.suppress(SingularityError):
                 await self._announce()
