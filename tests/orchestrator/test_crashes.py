@@ -88,7 +88,7 @@ def test_a_goal_that_was_planned_starts_after_a_crash(dsn, tmp_path):
 BETWEEN = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from singularity_workflow.orchestrator import program
+from singularity_workflow.orchestrator.running import program
 async def hang(self, *arguments):
     time.sleep(600)
 program.GoalProgram.execute = hang

@@ -10,52 +10,65 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from singularity_workflow.orchestrator.adapting import (
-        Decomposer,
-        as_decomposer,
-    )
-    from singularity_workflow.orchestrator.callable_decomposer import (
-        CallableDecomposer,
-    )
-    from singularity_workflow.orchestrator.catalog import (
-        Catalog,
-        CatalogView,
-    )
-    from singularity_workflow.orchestrator.compilation import (
-        to_workflow,
-    )
     from singularity_workflow.orchestrator.composer import (
         WorkflowComposer,
     )
-    from singularity_workflow.orchestrator.contexts import (
+    from singularity_workflow.orchestrator.decomposers.adapting import (
+        Decomposer,
+        as_decomposer,
+    )
+    from singularity_workflow.orchestrator.decomposers.callable_decomposer import (
+        CallableDecomposer,
+    )
+    from singularity_workflow.orchestrator.decomposers.contexts import (
         DecomposeContext,
         Failure,
         ReplanContext,
     )
-    from singularity_workflow.orchestrator.expansion import (
-        Expansion,
-        expand,
-    )
-    from singularity_workflow.orchestrator.families import (
+    from singularity_workflow.orchestrator.decomposers.families import (
         data_pipeline,
         microservices,
         ml_pipeline,
         simple,
     )
-    from singularity_workflow.orchestrator.goals import (
+    from singularity_workflow.orchestrator.decomposers.htn import (
+        HTNDecomposer,
+    )
+    from singularity_workflow.orchestrator.decomposers.pydantic_ai import (
+        PydanticAIDecomposer,
+    )
+    from singularity_workflow.orchestrator.decomposers.recorded import (
+        RecordedDecomposer,
+    )
+    from singularity_workflow.orchestrator.decomposers.rules import (
+        HybridDecomposer,
+        Rule,
+        RuleDecomposer,
+    )
+    from singularity_workflow.orchestrator.graphs.catalog import (
+        Catalog,
+        CatalogView,
+    )
+    from singularity_workflow.orchestrator.graphs.goals import (
         goal_hash,
     )
-    from singularity_workflow.orchestrator.graph import (
+    from singularity_workflow.orchestrator.graphs.graph import (
         Ref,
         TaskGraph,
         TaskSpec,
     )
-    from singularity_workflow.orchestrator.htn import (
-        HTNDecomposer,
-    )
-    from singularity_workflow.orchestrator.limits import (
+    from singularity_workflow.orchestrator.graphs.limits import (
         Budget,
         Limits,
+    )
+    from singularity_workflow.orchestrator.graphs.reading import (
+        parse_graph,
+    )
+    from singularity_workflow.orchestrator.graphs.tree import (
+        GoalTree,
+    )
+    from singularity_workflow.orchestrator.graphs.validation import (
+        validate,
     )
     from singularity_workflow.orchestrator.notifications import (
         OrchestratorNotifications,
@@ -64,32 +77,25 @@ if TYPE_CHECKING:
         GoalHandle,
         Orchestrator,
     )
-    from singularity_workflow.orchestrator.plan import (
+    from singularity_workflow.orchestrator.planning.compilation import (
+        to_workflow,
+    )
+    from singularity_workflow.orchestrator.planning.expansion import (
+        Expansion,
+        expand,
+    )
+    from singularity_workflow.orchestrator.planning.plan import (
         Plan,
         flatten,
-    )
-    from singularity_workflow.orchestrator.pydantic_ai import (
-        PydanticAIDecomposer,
-    )
-    from singularity_workflow.orchestrator.reading import (
-        parse_graph,
-    )
-    from singularity_workflow.orchestrator.recorded import (
-        RecordedDecomposer,
     )
     from singularity_workflow.orchestrator.results import (
         GoalResult,
     )
-    from singularity_workflow.orchestrator.rules import (
-        HybridDecomposer,
-        Rule,
-        RuleDecomposer,
+    from singularity_workflow.orchestrator.running.signals import (
+        NeedsReplan,
     )
     from singularity_workflow.orchestrator.settings import (
         GoalOptions,
-    )
-    from singularity_workflow.orchestrator.signals import (
-        NeedsReplan,
     )
     from singularity_workflow.orchestrator.sync import (
         SyncGoalHandle,
@@ -97,58 +103,52 @@ if TYPE_CHECKING:
         SyncOrchestratorNotifications,
         SyncWorkflowComposer,
     )
-    from singularity_workflow.orchestrator.tree import (
-        GoalTree,
-    )
-    from singularity_workflow.orchestrator.validation import (
-        validate,
-    )
 
 # where each name comes from; its module is loaded when the name is first asked for
 _MODULES = {
-    "Budget": "limits",
-    "CallableDecomposer": "callable_decomposer",
-    "Catalog": "catalog",
-    "CatalogView": "catalog",
-    "DecomposeContext": "contexts",
-    "Decomposer": "adapting",
-    "Expansion": "expansion",
-    "Failure": "contexts",
+    "Budget": "graphs.limits",
+    "CallableDecomposer": "decomposers.callable_decomposer",
+    "Catalog": "graphs.catalog",
+    "CatalogView": "graphs.catalog",
+    "DecomposeContext": "decomposers.contexts",
+    "Decomposer": "decomposers.adapting",
+    "Expansion": "planning.expansion",
+    "Failure": "decomposers.contexts",
     "GoalHandle": "orchestrator",
     "GoalOptions": "settings",
     "GoalResult": "results",
-    "GoalTree": "tree",
-    "HTNDecomposer": "htn",
-    "HybridDecomposer": "rules",
-    "Limits": "limits",
-    "NeedsReplan": "signals",
+    "GoalTree": "graphs.tree",
+    "HTNDecomposer": "decomposers.htn",
+    "HybridDecomposer": "decomposers.rules",
+    "Limits": "graphs.limits",
+    "NeedsReplan": "running.signals",
     "Orchestrator": "orchestrator",
     "OrchestratorNotifications": "notifications",
-    "Plan": "plan",
-    "PydanticAIDecomposer": "pydantic_ai",
-    "RecordedDecomposer": "recorded",
-    "Ref": "graph",
-    "ReplanContext": "contexts",
-    "Rule": "rules",
-    "RuleDecomposer": "rules",
+    "Plan": "planning.plan",
+    "PydanticAIDecomposer": "decomposers.pydantic_ai",
+    "RecordedDecomposer": "decomposers.recorded",
+    "Ref": "graphs.graph",
+    "ReplanContext": "decomposers.contexts",
+    "Rule": "decomposers.rules",
+    "RuleDecomposer": "decomposers.rules",
     "SyncGoalHandle": "sync",
     "SyncOrchestrator": "sync",
     "SyncOrchestratorNotifications": "sync",
     "SyncWorkflowComposer": "sync",
-    "TaskGraph": "graph",
-    "TaskSpec": "graph",
+    "TaskGraph": "graphs.graph",
+    "TaskSpec": "graphs.graph",
     "WorkflowComposer": "composer",
-    "as_decomposer": "adapting",
-    "data_pipeline": "families",
-    "expand": "expansion",
-    "flatten": "plan",
-    "goal_hash": "goals",
-    "microservices": "families",
-    "ml_pipeline": "families",
-    "parse_graph": "reading",
-    "simple": "families",
-    "to_workflow": "compilation",
-    "validate": "validation",
+    "as_decomposer": "decomposers.adapting",
+    "data_pipeline": "decomposers.families",
+    "expand": "planning.expansion",
+    "flatten": "planning.plan",
+    "goal_hash": "graphs.goals",
+    "microservices": "decomposers.families",
+    "ml_pipeline": "decomposers.families",
+    "parse_graph": "graphs.reading",
+    "simple": "decomposers.families",
+    "to_workflow": "planning.compilation",
+    "validate": "graphs.validation",
 }
 
 __all__ = [

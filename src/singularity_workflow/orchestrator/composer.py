@@ -15,7 +15,8 @@ from singularity_workflow.errors import InvalidInput, InvalidSetting, Singularit
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
-from singularity_workflow.orchestrator.graph import TaskGraph
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.orchestrator import (
     Functions,
     GoalHandle,
@@ -25,7 +26,6 @@ from singularity_workflow.orchestrator.orchestrator import (
 )
 from singularity_workflow.orchestrator.results import GoalResult
 from singularity_workflow.orchestrator.settings import GOAL_TAG
-from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
     from singularity_workflow.orchestrator.sync import SyncWorkflowComposer

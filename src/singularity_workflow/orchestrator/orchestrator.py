@@ -33,20 +33,29 @@ from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.model.workflow import Workflow
-from singularity_workflow.orchestrator.adapting import Planner, as_decomposer
-from singularity_workflow.orchestrator.catalog import Catalog
-from singularity_workflow.orchestrator.compilation import (
+from singularity_workflow.orchestrator.decomposers.adapting import (
+    Planner,
+    as_decomposer,
+)
+from singularity_workflow.orchestrator.graphs.catalog import Catalog
+from singularity_workflow.orchestrator.graphs.goals import goal_hash, read_goal
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph
+from singularity_workflow.orchestrator.graphs.reading import parse_graph
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
+from singularity_workflow.orchestrator.planning.compilation import (
     raise_decomposition,
     to_workflow,
 )
-from singularity_workflow.orchestrator.events import emit
-from singularity_workflow.orchestrator.goals import goal_hash, read_goal
-from singularity_workflow.orchestrator.graph import TaskGraph
-from singularity_workflow.orchestrator.nesting import DECOMPOSITION_FAILED
-from singularity_workflow.orchestrator.program import GoalProgram, descendants
-from singularity_workflow.orchestrator.reading import parse_graph
+from singularity_workflow.orchestrator.planning.task_functions import (
+    EXECUTE,
+    JUDGE,
+    unwrap,
+)
 from singularity_workflow.orchestrator.results import GoalResult
-from singularity_workflow.orchestrator.revisions import (
+from singularity_workflow.orchestrator.running.events import emit
+from singularity_workflow.orchestrator.running.nesting import DECOMPOSITION_FAILED
+from singularity_workflow.orchestrator.running.program import GoalProgram, descendants
+from singularity_workflow.orchestrator.running.revisions import (
     DECOMPOSE,
     REPLAN,
     revision_name,
@@ -56,8 +65,6 @@ from singularity_workflow.orchestrator.settings import (
     GOAL_TAG,
     GoalOptions,
 )
-from singularity_workflow.orchestrator.task_functions import EXECUTE, JUDGE, unwrap
-from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.session import Session

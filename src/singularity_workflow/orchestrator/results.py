@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 from uuid import UUID
 
-from singularity_workflow.orchestrator.graph import TaskGraph
-from singularity_workflow.orchestrator.tree import GoalTree
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
 
 __all__ = ["GoalResult", "GoalStats"]
 

@@ -12,8 +12,8 @@ from singularity_workflow.engine.arguments import read_words
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.names import did_you_mean, name_problem
-from singularity_workflow.orchestrator.expansion import Mode
-from singularity_workflow.orchestrator.limits import Limits
+from singularity_workflow.orchestrator.graphs.limits import Limits
+from singularity_workflow.orchestrator.planning.expansion import Mode
 
 __all__ = ["DEFAULT_WORKFLOW", "GOAL_TAG", "GoalOptions", "OptimizationLevel"]
 

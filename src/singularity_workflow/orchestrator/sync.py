@@ -17,6 +17,7 @@ from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.composer import Policy, WorkflowComposer
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.notifications import OrchestratorNotifications
 from singularity_workflow.orchestrator.orchestrator import (
     Functions,
@@ -25,7 +26,6 @@ from singularity_workflow.orchestrator.orchestrator import (
     RunId,
 )
 from singularity_workflow.orchestrator.results import GoalResult
-from singularity_workflow.orchestrator.tree import GoalTree
 
 if TYPE_CHECKING:
     from singularity_workflow.engine.engine import Engine

@@ -77,7 +77,7 @@ class Journey:
 
 def hang_instead(where, log):
     """Hang where no function of ours is: between two steps."""
-    from singularity_workflow.orchestrator import program, revisions
+    from singularity_workflow.orchestrator.running import program, revisions
 
     def hang(self, *arguments):
         with Path(log).open("a") as file:

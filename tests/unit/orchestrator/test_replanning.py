@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from singularity_workflow.orchestrator import GoalTree, TaskGraph, flatten
-from singularity_workflow.orchestrator.replanning import (
+from singularity_workflow.orchestrator.planning.replanning import (
     Done,
     combine,
     level_to_replan,

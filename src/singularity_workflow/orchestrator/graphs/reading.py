@@ -17,15 +17,15 @@ from pydantic import ValidationError
 
 from singularity_workflow.model.issues import Issue, json_pointer
 from singularity_workflow.model.names import did_you_mean, name_problem
-from singularity_workflow.orchestrator.graph import (
+from singularity_workflow.orchestrator.graphs.graph import (
     ID_PATTERN,
     MAX_ID_LENGTH,
     TaskGraph,
     TaskSpec,
 )
-from singularity_workflow.orchestrator.limits import MAX_TASKS
-from singularity_workflow.orchestrator.scanning import to_plain
-from singularity_workflow.orchestrator.texts import find_plan
+from singularity_workflow.orchestrator.graphs.limits import MAX_TASKS
+from singularity_workflow.orchestrator.graphs.scanning import to_plain
+from singularity_workflow.orchestrator.graphs.texts import find_plan
 
 __all__ = ["parse_graph"]
 

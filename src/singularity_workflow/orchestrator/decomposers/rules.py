@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from singularity_workflow.errors import DecompositionFailed, DefinitionError
-from singularity_workflow.orchestrator.adapting import Planner, as_decomposer
-from singularity_workflow.orchestrator.contexts import DecomposeContext, ReplanContext
-from singularity_workflow.orchestrator.goals import goal_text
+from singularity_workflow.orchestrator.decomposers.adapting import (
+    Planner,
+    as_decomposer,
+)
+from singularity_workflow.orchestrator.decomposers.contexts import (
+    DecomposeContext,
+    ReplanContext,
+)
+from singularity_workflow.orchestrator.graphs.goals import goal_text
 
 __all__ = ["HybridDecomposer", "Rule", "RuleDecomposer"]
 

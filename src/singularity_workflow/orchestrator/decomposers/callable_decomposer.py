@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from singularity_workflow.errors import DecompositionFailed
-from singularity_workflow.orchestrator.adapting import call_any
-from singularity_workflow.orchestrator.contexts import DecomposeContext, ReplanContext
-from singularity_workflow.orchestrator.prompts import (
+from singularity_workflow.orchestrator.decomposers.adapting import call_any
+from singularity_workflow.orchestrator.decomposers.contexts import (
+    DecomposeContext,
+    ReplanContext,
+)
+from singularity_workflow.orchestrator.decomposers.prompts import (
     Example,
     goal_prompt,
     instructions,

@@ -29,32 +29,32 @@ from singularity_workflow.model.definition import Definition
 from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.workflow import Workflow
-from singularity_workflow.orchestrator.adapting import Planner
-from singularity_workflow.orchestrator.catalog import Catalog
-from singularity_workflow.orchestrator.compilation import (
+from singularity_workflow.orchestrator.decomposers.adapting import Planner
+from singularity_workflow.orchestrator.decomposers.contexts import Failure
+from singularity_workflow.orchestrator.graphs.catalog import Catalog
+from singularity_workflow.orchestrator.graphs.goals import goal_hash, goal_input
+from singularity_workflow.orchestrator.graphs.limits import Budget, Limits
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
+from singularity_workflow.orchestrator.planning.compilation import (
     MANY_ATTEMPTS,
     Goals,
     raise_decomposition,
     to_workflow,
     tree_issues,
 )
-from singularity_workflow.orchestrator.contexts import Failure
-from singularity_workflow.orchestrator.events import GoalTeller
-from singularity_workflow.orchestrator.expansion import Expansion, expand
-from singularity_workflow.orchestrator.goals import goal_hash, goal_input
-from singularity_workflow.orchestrator.limits import Budget, Limits
-from singularity_workflow.orchestrator.nesting import Nesting
-from singularity_workflow.orchestrator.plan import flatten
-from singularity_workflow.orchestrator.revisions import (
+from singularity_workflow.orchestrator.planning.expansion import Expansion, expand
+from singularity_workflow.orchestrator.planning.plan import flatten
+from singularity_workflow.orchestrator.planning.task_functions import (
+    EXECUTE,
+    carry,
+)
+from singularity_workflow.orchestrator.running.events import GoalTeller
+from singularity_workflow.orchestrator.running.nesting import Nesting
+from singularity_workflow.orchestrator.running.revisions import (
     DECOMPOSE,
     REPLAN,
     Revisions,
 )
-from singularity_workflow.orchestrator.task_functions import (
-    EXECUTE,
-    carry,
-)
-from singularity_workflow.orchestrator.tree import GoalTree
 
 __all__ = ["GoalProgram", "ProgramStore", "descendants"]
 

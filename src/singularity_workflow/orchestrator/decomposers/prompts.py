@@ -14,8 +14,11 @@ from typing import Any, Final
 import orjson
 
 from singularity_workflow.model.issues import Issue
-from singularity_workflow.orchestrator.contexts import DecomposeContext, ReplanContext
-from singularity_workflow.orchestrator.graph import TaskGraph
+from singularity_workflow.orchestrator.decomposers.contexts import (
+    DecomposeContext,
+    ReplanContext,
+)
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph
 
 __all__ = ["Example", "goal_prompt", "instructions", "repair_prompt"]
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from singularity_workflow.orchestrator.graph import MAX_ID_LENGTH
-from singularity_workflow.orchestrator.rules import Rule, RuleDecomposer
+from singularity_workflow.orchestrator.decomposers.rules import Rule, RuleDecomposer
+from singularity_workflow.orchestrator.graphs.graph import MAX_ID_LENGTH
 
 __all__ = ["data_pipeline", "microservices", "ml_pipeline", "simple"]
 

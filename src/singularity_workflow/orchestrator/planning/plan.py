@@ -19,14 +19,14 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from singularity_workflow.model.issues import Issue, json_pointer
-from singularity_workflow.orchestrator.graph import (
+from singularity_workflow.orchestrator.graphs.graph import (
     MAX_ID_LENGTH,
     Ref,
     TaskGraph,
     TaskSpec,
 )
-from singularity_workflow.orchestrator.schema_paths import tokens
-from singularity_workflow.orchestrator.tree import GoalTree
+from singularity_workflow.orchestrator.graphs.schema_paths import tokens
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
 
 __all__ = [
     "OUTPUTS",

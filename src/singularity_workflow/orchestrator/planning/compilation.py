@@ -21,11 +21,13 @@ from singularity_workflow.model.options import StepOptions, WorkflowOptions
 from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.signature import StepFunction
 from singularity_workflow.model.workflow import Workflow
-from singularity_workflow.orchestrator.catalog import Catalog
-from singularity_workflow.orchestrator.goals import canonical
-from singularity_workflow.orchestrator.graph import TaskGraph, TaskSpec
-from singularity_workflow.orchestrator.limits import MAX_DEPTH, MAX_TASKS, Limits
-from singularity_workflow.orchestrator.plan import (
+from singularity_workflow.orchestrator.graphs.catalog import Catalog
+from singularity_workflow.orchestrator.graphs.goals import canonical
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph, TaskSpec
+from singularity_workflow.orchestrator.graphs.limits import MAX_DEPTH, MAX_TASKS, Limits
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
+from singularity_workflow.orchestrator.graphs.validation import validate
+from singularity_workflow.orchestrator.planning.plan import (
     OUTPUTS,
     Group,
     Kept,
@@ -35,7 +37,7 @@ from singularity_workflow.orchestrator.plan import (
     Source,
     flatten,
 )
-from singularity_workflow.orchestrator.task_functions import (
+from singularity_workflow.orchestrator.planning.task_functions import (
     ATTEMPT,
     GoalCalls,
     attempt_function,
@@ -46,8 +48,6 @@ from singularity_workflow.orchestrator.task_functions import (
     goal_function,
     sees_run_input,
 )
-from singularity_workflow.orchestrator.tree import GoalTree
-from singularity_workflow.orchestrator.validation import validate
 
 __all__ = [
     "MANY_ATTEMPTS",

@@ -14,15 +14,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from singularity_workflow.model.issues import Issue, json_pointer
-from singularity_workflow.orchestrator.catalog import Catalog
-from singularity_workflow.orchestrator.contexts import DecomposeContext, Failure
-from singularity_workflow.orchestrator.goals import goal_hash, goal_input, goal_text
-from singularity_workflow.orchestrator.graph import TaskGraph, TaskSpec
-from singularity_workflow.orchestrator.limits import Budget, Limits
-from singularity_workflow.orchestrator.plan import flatten
-from singularity_workflow.orchestrator.reading import parse_graph
-from singularity_workflow.orchestrator.tree import GoalTree
-from singularity_workflow.orchestrator.validation import validate
+from singularity_workflow.orchestrator.decomposers.contexts import (
+    DecomposeContext,
+    Failure,
+)
+from singularity_workflow.orchestrator.graphs.catalog import Catalog
+from singularity_workflow.orchestrator.graphs.goals import (
+    goal_hash,
+    goal_input,
+    goal_text,
+)
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph, TaskSpec
+from singularity_workflow.orchestrator.graphs.limits import Budget, Limits
+from singularity_workflow.orchestrator.graphs.reading import parse_graph
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
+from singularity_workflow.orchestrator.graphs.validation import validate
+from singularity_workflow.orchestrator.planning.plan import flatten
 
 __all__ = ["Decompose", "Expansion", "Mode", "expand"]
 

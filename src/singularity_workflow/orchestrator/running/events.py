@@ -18,7 +18,7 @@ from singularity_workflow.model.context import Context, tell_as_engine
 from singularity_workflow.model.event_types import GOAL_EVENTS
 from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.json_codec import encode_json
-from singularity_workflow.orchestrator.goals import goal_hash
+from singularity_workflow.orchestrator.graphs.goals import goal_hash
 
 __all__ = ["GoalTeller", "emit"]
 

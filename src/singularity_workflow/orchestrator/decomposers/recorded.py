@@ -12,10 +12,13 @@ import orjson
 
 from singularity_workflow.errors import DecompositionFailed, InvalidSetting
 from singularity_workflow.model.json_codec import encode_json
-from singularity_workflow.orchestrator.adapting import as_decomposer
-from singularity_workflow.orchestrator.contexts import DecomposeContext, ReplanContext
-from singularity_workflow.orchestrator.goals import goal_hash, goal_text
-from singularity_workflow.orchestrator.graph import TaskGraph
+from singularity_workflow.orchestrator.decomposers.adapting import as_decomposer
+from singularity_workflow.orchestrator.decomposers.contexts import (
+    DecomposeContext,
+    ReplanContext,
+)
+from singularity_workflow.orchestrator.graphs.goals import goal_hash, goal_text
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph
 
 __all__ = ["RecordedDecomposer"]
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from singularity_workflow.errors import DecompositionFailed
 from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.names import did_you_mean
-from singularity_workflow.orchestrator.contexts import DecomposeContext
+from singularity_workflow.orchestrator.decomposers.contexts import DecomposeContext
 
 __all__ = ["HTNDecomposer"]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from singularity_workflow.model.issues import Issue, json_pointer
-from singularity_workflow.orchestrator.graph import Ref, TaskGraph, TaskSpec
-from singularity_workflow.orchestrator.plan import flatten, kept_key
-from singularity_workflow.orchestrator.schema_paths import look_up
-from singularity_workflow.orchestrator.task_functions import unwrap
-from singularity_workflow.orchestrator.tree import GoalTree
+from singularity_workflow.orchestrator.graphs.graph import Ref, TaskGraph, TaskSpec
+from singularity_workflow.orchestrator.graphs.schema_paths import look_up
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
+from singularity_workflow.orchestrator.planning.plan import flatten, kept_key
+from singularity_workflow.orchestrator.planning.task_functions import unwrap
 
 __all__ = [
     "Combined",

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from singularity_workflow.model.issues import Issue
-from singularity_workflow.orchestrator.catalog import CatalogView
-from singularity_workflow.orchestrator.graph import TaskGraph, TaskSpec
-from singularity_workflow.orchestrator.limits import Budget, Limits
-from singularity_workflow.orchestrator.reading import parse_graph
+from singularity_workflow.orchestrator.graphs.catalog import CatalogView
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph, TaskSpec
+from singularity_workflow.orchestrator.graphs.limits import Budget, Limits
+from singularity_workflow.orchestrator.graphs.reading import parse_graph
 
 __all__ = ["DecomposeContext", "Failure", "ReplanContext"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from singularity_workflow.orchestrator.graph import TaskGraph
+from singularity_workflow.orchestrator.graphs.graph import TaskGraph
 
 __all__ = ["GoalTree"]
 

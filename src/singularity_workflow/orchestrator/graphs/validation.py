@@ -15,10 +15,10 @@ from typing import Any, Final
 from singularity_workflow.model.cycles import find_cycles
 from singularity_workflow.model.issues import Issue, json_pointer
 from singularity_workflow.model.names import did_you_mean, name_problem
-from singularity_workflow.orchestrator.catalog import Catalog, Handler
-from singularity_workflow.orchestrator.graph import Ref, TaskGraph, TaskSpec
-from singularity_workflow.orchestrator.limits import Limits
-from singularity_workflow.orchestrator.schema_paths import path_problem
+from singularity_workflow.orchestrator.graphs.catalog import Catalog, Handler
+from singularity_workflow.orchestrator.graphs.graph import Ref, TaskGraph, TaskSpec
+from singularity_workflow.orchestrator.graphs.limits import Limits
+from singularity_workflow.orchestrator.graphs.schema_paths import path_problem
 
 __all__ = ["validate"]
 

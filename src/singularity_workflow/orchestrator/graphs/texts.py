@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from singularity_workflow.model.issues import Issue
-from singularity_workflow.orchestrator.scanning import (
+from singularity_workflow.orchestrator.graphs.scanning import (
     MAX_NESTING,
     MAX_TEXT,
     decode_text,

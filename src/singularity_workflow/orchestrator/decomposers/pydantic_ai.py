@@ -15,14 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from singularity_workflow.errors import ConfigurationError, DecompositionFailed
 from singularity_workflow.model.issues import Issue
-from singularity_workflow.orchestrator.catalog import CatalogView
-from singularity_workflow.orchestrator.contexts import DecomposeContext, ReplanContext
-from singularity_workflow.orchestrator.prompts import (
+from singularity_workflow.orchestrator.decomposers.contexts import (
+    DecomposeContext,
+    ReplanContext,
+)
+from singularity_workflow.orchestrator.decomposers.prompts import (
     Example,
     goal_prompt,
     instructions,
     repair_prompt,
 )
+from singularity_workflow.orchestrator.graphs.catalog import CatalogView
 
 __all__ = ["PydanticAIDecomposer", "answer_type"]
 

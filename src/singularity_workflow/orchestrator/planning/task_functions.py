@@ -27,9 +27,10 @@ from singularity_workflow.model.definition import StepKind
 from singularity_workflow.model.inputs import NO_ITEM, StepInputs
 from singularity_workflow.model.roles import Role, assign_roles
 from singularity_workflow.model.signature import StepFunction
-from singularity_workflow.orchestrator.catalog import Handler
-from singularity_workflow.orchestrator.goals import goal_input
-from singularity_workflow.orchestrator.plan import (
+from singularity_workflow.orchestrator.graphs.catalog import Handler
+from singularity_workflow.orchestrator.graphs.goals import goal_input
+from singularity_workflow.orchestrator.graphs.schema_paths import look_up
+from singularity_workflow.orchestrator.planning.plan import (
     OUTPUTS,
     Group,
     Kept,
@@ -39,7 +40,6 @@ from singularity_workflow.orchestrator.plan import (
     Source,
     is_kept,
 )
-from singularity_workflow.orchestrator.schema_paths import look_up
 
 __all__ = [
     "ATTEMPT",

@@ -34,7 +34,7 @@ from singularity_workflow.model.signature import (
     is_checked,
     read_signature,
 )
-from singularity_workflow.orchestrator.goals import goal_hash
+from singularity_workflow.orchestrator.graphs.goals import goal_hash
 
 __all__ = ["Catalog", "CatalogView", "Handler"]
 

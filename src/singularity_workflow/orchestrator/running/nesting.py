@@ -16,9 +16,9 @@ from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.signals import Fail
-from singularity_workflow.orchestrator.goals import goal_hash
-from singularity_workflow.orchestrator.plan import PlannedTask
-from singularity_workflow.orchestrator.signals import NEEDS_REPLAN, NeedsReplan
+from singularity_workflow.orchestrator.graphs.goals import goal_hash
+from singularity_workflow.orchestrator.planning.plan import PlannedTask
+from singularity_workflow.orchestrator.running.signals import NEEDS_REPLAN, NeedsReplan
 
 __all__ = ["DECOMPOSITION_FAILED", "ChildStore", "Nesting", "cause_of"]
 

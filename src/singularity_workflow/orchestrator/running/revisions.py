@@ -23,14 +23,18 @@ from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.signals import Fail
 from singularity_workflow.model.workflow import Workflow
-from singularity_workflow.orchestrator.contexts import Failure, ReplanContext
-from singularity_workflow.orchestrator.expansion import Expansion, expand
-from singularity_workflow.orchestrator.goals import goal_hash, goal_input
-from singularity_workflow.orchestrator.limits import Limits
-from singularity_workflow.orchestrator.nesting import DECOMPOSITION_FAILED, cause_of
-from singularity_workflow.orchestrator.plan import flatten
-from singularity_workflow.orchestrator.reading import parse_graph
-from singularity_workflow.orchestrator.replanning import (
+from singularity_workflow.orchestrator.decomposers.contexts import (
+    Failure,
+    ReplanContext,
+)
+from singularity_workflow.orchestrator.graphs.goals import goal_hash, goal_input
+from singularity_workflow.orchestrator.graphs.limits import Limits
+from singularity_workflow.orchestrator.graphs.reading import parse_graph
+from singularity_workflow.orchestrator.graphs.tree import GoalTree
+from singularity_workflow.orchestrator.graphs.validation import validate
+from singularity_workflow.orchestrator.planning.expansion import Expansion, expand
+from singularity_workflow.orchestrator.planning.plan import flatten
+from singularity_workflow.orchestrator.planning.replanning import (
     Combined,
     Done,
     at,
@@ -42,13 +46,15 @@ from singularity_workflow.orchestrator.replanning import (
     read_outputs,
     states,
 )
-from singularity_workflow.orchestrator.signals import NEEDS_REPLAN
-from singularity_workflow.orchestrator.task_functions import EXECUTE, JUDGE
-from singularity_workflow.orchestrator.tree import GoalTree
-from singularity_workflow.orchestrator.validation import validate
+from singularity_workflow.orchestrator.planning.task_functions import EXECUTE, JUDGE
+from singularity_workflow.orchestrator.running.nesting import (
+    DECOMPOSITION_FAILED,
+    cause_of,
+)
+from singularity_workflow.orchestrator.running.signals import NEEDS_REPLAN
 
 if TYPE_CHECKING:
-    from singularity_workflow.orchestrator.program import GoalProgram
+    from singularity_workflow.orchestrator.running.program import GoalProgram
 
 __all__ = ["DECOMPOSE", "REPLAN", "Revisions", "revision_name"]
 

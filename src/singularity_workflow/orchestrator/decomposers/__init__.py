@@ -1,0 +1,1 @@
+"""Who makes plans of goals: rules, methods, language models, recordings."""

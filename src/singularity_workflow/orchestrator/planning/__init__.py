@@ -1,0 +1,1 @@
+"""From decomposed goals to workflows: expand, flatten, compile, plan anew."""

@@ -1,0 +1,1 @@
+"""Goals as durable runs: decompose, execute, plan anew, tell of it."""
