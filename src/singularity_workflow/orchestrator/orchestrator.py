@@ -54,7 +54,8 @@ from singularity_workflow.orchestrator.planning.task_functions import (
 from singularity_workflow.orchestrator.results import GoalResult
 from singularity_workflow.orchestrator.running.events import emit
 from singularity_workflow.orchestrator.running.nesting import DECOMPOSITION_FAILED
-from singularity_workflow.orchestrator.running.program import GoalProgram, descendants
+from singularity_workflow.orchestrator.running.plan_workflows import descendants
+from singularity_workflow.orchestrator.running.program import GoalProgram
 from singularity_workflow.orchestrator.running.revisions import (
     DECOMPOSE,
     REPLAN,
@@ -587,7 +588,7 @@ class Orchestrator:
         }
         for step in members["steps"]:
             step.pop("created_at", None)
-        workflow = program.revive(definition_from_json(members))
+        workflow = program.plans.revive(definition_from_json(members))
         if workflow is None:
             return []
         await self._bind(workflow)

@@ -4,26 +4,21 @@ The workflow of a goal: decompose, then execute what came of it.
 Owns the two steps. The first answers with the plan and has registered the workflow that
 was made of it; its answer is stored before anything of the plan runs, so that nobody is
 asked twice for one plan, whoever dies. The second is a child run of that workflow.
-
-The workflow of a plan carries the plan itself, in its input schema: any worker that has
-the goal's workflow can make the functions of the plan's steps of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from singularity_workflow.errors import DecompositionFailed, SingularityError
+from singularity_workflow.errors import DecompositionFailed
 from singularity_workflow.model.children import ChildCall
-from singularity_workflow.model.compiled import MADE_BY, CompiledWorkflow
+from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.definition import Definition
 from singularity_workflow.model.issues import Issue
@@ -37,9 +32,7 @@ from singularity_workflow.orchestrator.graphs.limits import Budget, Limits
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.planning.compilation import (
     MANY_ATTEMPTS,
-    Goals,
     raise_decomposition,
-    to_workflow,
     tree_issues,
 )
 from singularity_workflow.orchestrator.planning.expansion import Expansion, expand
@@ -49,68 +42,26 @@ from singularity_workflow.orchestrator.planning.task_functions import (
     carry,
 )
 from singularity_workflow.orchestrator.running.events import GoalTeller
+from singularity_workflow.orchestrator.running.goal_store import GoalStore
 from singularity_workflow.orchestrator.running.nesting import Nesting
+from singularity_workflow.orchestrator.running.plan_cache import PlanCache
+from singularity_workflow.orchestrator.running.plan_workflows import (
+    MOST_PLANS,
+    KnownWorkflow,
+    PlanWorkflows,
+)
 from singularity_workflow.orchestrator.running.revisions import (
     DECOMPOSE,
     REPLAN,
     Revisions,
 )
 
-__all__ = ["GoalProgram", "ProgramStore", "descendants"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["GoalProgram"]
 
 _T = TypeVar("_T")
 
-_PLAN: Final = "x-goal"
-_MOST_PLANS: Final = 256
-_MANY_TASKS: Final = 200
-_CARRIED_OPTIONS: Final = ("retry_attempts", "is_flat", "running")
 _MOST_ATTEMPTS: Final = 1_000
 """Of the step; how many there are is in the goal's options."""
-
-
-class ProgramStore(Protocol):
-    """What goals ask of the database."""
-
-    async def register_workflow(
-        self, definition: Mapping[str, Any], *, force: bool = False
-    ) -> dict[str, Any]: ...
-
-    async def run_status(self, run_id: UUID) -> dict[str, Any]: ...
-
-    async def step_output(self, run_id: UUID, step: str) -> Any: ...
-
-    async def step_outputs(self, run_id: UUID) -> dict[str, Any]: ...
-
-    async def task_children(
-        self, run_id: UUID, step: str, index: int = 0
-    ) -> list[dict[str, Any]]: ...
-
-    async def outputs_below(
-        self, run_id: UUID, steps: Collection[str], member: str
-    ) -> list[Any]: ...
-
-    async def find_goal_plan(self, key: str) -> Any: ...
-
-    async def keep_goal_plan(
-        self,
-        key: str,
-        *,
-        goal_hash: str,
-        decomposer: str,
-        version: str,
-        tree: Mapping[str, Any],
-        seconds: float,
-    ) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A workflow of a plan that is known here."""
-
-    workflow_id: int
-    compiled: CompiledWorkflow
 
 
 class GoalProgram:
@@ -131,7 +82,7 @@ class GoalProgram:
         name: str,
         planner: Planner | None,
         catalog: Catalog,
-        store: ProgramStore,
+        store: GoalStore,
     ) -> None:
         self.name = name
         self.planner = planner
@@ -140,9 +91,9 @@ class GoalProgram:
         self.failures: OrderedDict[UUID, tuple[Issue, ...]] = OrderedDict()
         self.revived: list[Workflow] = []
         self.store = store
-        self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._own: dict[str, _Known] = {}
-        self._nesting = Nesting(name, store, self._goal_workflow, self.passed_on)
+        nesting = Nesting(name, store, self._goal_workflow, self.passed_on)
+        self.plans = PlanWorkflows(name, catalog, store, nesting, self.make)
+        self._cache = PlanCache(planner, store)
         self.workflow = self._build()
         self.revisions = Revisions(self)
 
@@ -180,7 +131,7 @@ class GoalProgram:
         tell = self.teller(run_input, ctx)
         tell("goal_decomposition_started", {"decomposer": self._asked})
 
-        async def ask() -> tuple[Expansion, _Known, bool]:
+        async def ask() -> tuple[Expansion, KnownWorkflow, bool]:
             cached = await self._find_cached(run_input)
             found = cached or await self._expand(run_input, ctx.attempt, tell)
             known = await self.register_found(goal, found, options)
@@ -196,7 +147,8 @@ class GoalProgram:
             raise
         assert found.tree is not None
         if not is_cached:
-            await self._keep_cached(run_input, found.tree)
+            catalog = self.catalog_of(options)
+            await self._cache.keep(run_input, catalog, found.tree)
         answer = {
             "tree": found.tree.to_json(),
             "workflow_id": known.workflow_id,
@@ -236,18 +188,18 @@ class GoalProgram:
         else:
             root = {**run_input, "goal_run": str(ctx.run_id)}
             return await self.call_plan(root, plan)
-        known = await self._own_workflow(self.revisions.workflow)
+        known = await self.plans.own(self.revisions.workflow)
         return ChildCall(
             workflow_id=known.workflow_id, workflow=known.compiled, input=data
         )
 
     async def call_plan(self, run_input: Any, plan: Any) -> ChildCall:
         """Return the call of the run of a plan."""
-        known = self._known.get(plan["workflow"])
+        known = self.plans.find(plan["workflow"])
         if known is None:
             tree = GoalTree.model_validate(plan["tree"])
             through = sorted([*plan.get("kept", ()), *plan.get("skipped", ())])
-            known = await self.register(tree, run_input["options"], through)
+            known = await self.plans.register(tree, run_input["options"], through)
         goal = run_input["goal"]
         shown = run_input.get("inputs") or goal_input(goal)
         carried: dict[str, Any] = {}
@@ -335,57 +287,16 @@ class GoalProgram:
             name for name in allowed if name in self.catalog.functions
         )
 
-    def _cache_key(self, run_input: Any) -> str | None:
-        """Return what goals with one plan have in common; None: not to be cached."""
-        options = run_input["options"]
-        planner = self.planner
-        if not options.get("cache") or planner is None or run_input.get("tree"):
-            return None
-        if run_input.get("nest"):
-            return None  # its decomposer sees what others have given
-        return goal_hash(
-            [
-                run_input["goal"],
-                planner.identity,
-                planner.version,
-                self.catalog_of(options).view.hash,
-                options["limits"],
-                options["expansion"],
-            ]
-        )
-
     async def _find_cached(self, run_input: Any) -> Expansion | None:
         """Return a plan that was made before, if it still is one."""
-        key = self._cache_key(run_input)
-        found = None if key is None else await self.store.find_goal_plan(key)
-        if found is None:
-            return None
-        try:
-            tree = GoalTree.model_validate(found)
-        except ValueError:
-            return None
         options = run_input["options"]
+        catalog = self.catalog_of(options)
+        tree = await self._cache.find(run_input, catalog)
+        if tree is None:
+            return None
         limits = Limits(**options["limits"])
-        has_planner = self.planner is not None
-        given = _as_given(tree, self.catalog_of(options), limits, has_planner)
+        given = _as_given(tree, catalog, limits, is_nestable=self.planner is not None)
         return None if given.issues else given
-
-    async def _keep_cached(self, run_input: Any, tree: GoalTree) -> None:
-        key = self._cache_key(run_input)
-        if key is None or self.planner is None:
-            return
-        try:
-            await self.store.keep_goal_plan(
-                key,
-                goal_hash=goal_hash(run_input["goal"]),
-                decomposer=self.planner.name,
-                version=self.planner.version,
-                tree=tree.to_json(),
-                seconds=run_input["options"]["cache"],
-            )
-        except SingularityError as error:
-            # the plan is good; to ask for another one would cost more than the cache
-            logger.warning("a plan is not kept for the next goal: %s", error.message)
 
     async def ask(self, goal: Any, ctx: Any) -> object:
         """Return what the decomposer answers."""
@@ -394,16 +305,8 @@ class GoalProgram:
         return await self.planner.decompose(goal, ctx)
 
     async def _goal_workflow(self) -> tuple[int, CompiledWorkflow]:
-        known = await self._own_workflow(self.workflow)
+        known = await self.plans.own(self.workflow)
         return known.workflow_id, known.compiled
-
-    async def _own_workflow(self, workflow: Workflow) -> _Known:
-        """Return a workflow of ours, after it was registered."""
-        if workflow.name not in self._own:
-            compiled = self._compiled(workflow, self.catalog.resources)
-            data = await self.store.register_workflow(compiled.definition.to_json())
-            self._own[workflow.name] = _Known(data["workflow_id"], compiled)
-        return self._own[workflow.name]
 
     async def in_time(
         self,
@@ -459,7 +362,8 @@ class GoalProgram:
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])
         if tree is not None and (tree.nested or run_input.get("nest")):
-            return _as_given(tree, catalog, limits, self.planner is not None)
+            has_planner = self.planner is not None
+            return _as_given(tree, catalog, limits, is_nestable=has_planner)
         nest, budget, tasks = self.nest_of(run_input), None, 0
         if "root" in nest:
             budget, tasks = await self.budget(limits, nest["root"])
@@ -487,7 +391,7 @@ class GoalProgram:
         found: Expansion,
         options: Mapping[str, Any],
         kept: Collection[str] = (),
-    ) -> _Known:
+    ) -> KnownWorkflow:
         """
         Return the workflow of what a goal was decomposed into.
 
@@ -496,84 +400,15 @@ class GoalProgram:
         """
         raise_decomposition(goal, list(found.issues))
         assert found.tree is not None
-        return await self.register(found.tree, options, kept)
-
-    async def register(
-        self, tree: GoalTree, options: Mapping[str, Any], kept: Collection[str] = ()
-    ) -> _Known:
-        """
-        Return the workflow of a plan, after it was registered with its parts.
-
-        Args:
-            tree: The plan.
-            options: The goal's.
-            kept: The tasks that an earlier plan has completed.
-        """
-        # thousands of tasks take a second, which nobody else is to wait for
-        is_large = tree.task_count > _MANY_TASKS
-        call: Any = asyncio.to_thread if is_large else _at_once
-        workflow: Workflow = await call(self._workflow, tree, options, kept)
-        for one in [*descendants(workflow), workflow]:
-            # the parts first, so that none is called before it is there
-            if one.name not in self._known:
-                compiled = await call(self._compiled, one, self.catalog.resources)
-                compiled = _with_children(compiled, self._known)
-                data = await self.store.register_workflow(compiled.definition.to_json())
-                self._known[one.name] = _Known(data["workflow_id"], compiled)
-        while len(self._known) > _MOST_PLANS:
-            self._known.popitem(last=False)
-        return self._known[workflow.name]
+        return await self.plans.register(found.tree, options, kept)
 
     def make(
         self, definition: Definition, resources: Collection[str]
     ) -> CompiledWorkflow | None:
-        """Return the workflow of a plan, made of what its definition carries."""
+        """Return the workflow of a definition that a worker has met, if it is ours."""
         if definition.name == self.revisions.name:
-            return self._compiled(self.revisions.workflow, resources)
-        workflow = self.revive(definition)
-        return None if workflow is None else self._compiled(workflow, resources)
-
-    def revive(self, definition: Definition) -> Workflow | None:
-        """Return the same, not compiled; None if the definition carries no plan."""
-        carried = (definition.input_schema or {}).get(_PLAN)
-        if not isinstance(carried, dict):
-            return None
-        tree = GoalTree.model_validate(carried["tree"])
-        kept = carried.get("kept", ())
-        workflow = self._workflow(tree, carried["options"], kept)
-        for one in [workflow, *descendants(workflow)]:
-            if one.name == definition.name:
-                return one
-        return None
-
-    def _compiled(
-        self, workflow: Workflow, resources: Collection[str]
-    ) -> CompiledWorkflow:
-        compiled = workflow.compile(resources)
-        return replace(compiled, make=self.make)
-
-    def _workflow(
-        self, tree: GoalTree, options: Mapping[str, Any], kept: Collection[str]
-    ) -> Workflow:
-        carried = {key: options[key] for key in _CARRIED_OPTIONS}
-        data: dict[str, Any] = {"tree": tree.to_json(), "options": carried}
-        if kept:
-            data["kept"] = [*kept]
-        schema = {MADE_BY: self.name, _PLAN: data}
-        return to_workflow(
-            tree,
-            self.catalog,
-            name=self.name,
-            is_flat=carried["is_flat"],
-            schema=schema,
-            goals=Goals(
-                calls=self._nesting,
-                workflow=self.name,
-                kept=kept,
-                finishes=carried["running"] == "finish",
-            ),
-            max_attempts=carried["retry_attempts"],
-        )
+            return self.plans.compiled(self.revisions.workflow, resources)
+        return self.plans.make(definition, resources)
 
 
 async def _uncancelled(ask: Callable[[], Awaitable[_T]]) -> _T:
@@ -594,10 +429,6 @@ def _can_replan(plan: Mapping[str, Any]) -> bool:
     return any(task.on_failure == "replan" for task in tasks)
 
 
-async def _at_once(function: Any, *arguments: Any) -> Any:
-    return function(*arguments)
-
-
 async def _nobody(_goal: Any, _ctx: Any) -> object:
     raise DecompositionFailed(
         "the plan has goals without a handler, and there is no decomposer",
@@ -606,7 +437,7 @@ async def _nobody(_goal: Any, _ctx: Any) -> object:
 
 
 def _as_given(
-    tree: GoalTree, catalog: Catalog, limits: Limits, is_nestable: bool
+    tree: GoalTree, catalog: Catalog, limits: Limits, *, is_nestable: bool
 ) -> Expansion:
     """Return a tree that is known already, checked as any other."""
     issues = tree_issues(tree, catalog, limits, is_nestable=is_nestable)
@@ -616,33 +447,8 @@ def _as_given(
     )
 
 
-def _with_children(
-    compiled: CompiledWorkflow, known: Mapping[str, _Known]
-) -> CompiledWorkflow:
-    """Return the same, with the code of its nested goals at hand."""
-    steps = []
-    for step in compiled.steps:
-        found = known.get(step.definition.workflow or "")
-        child = None if found is None else (found.workflow_id, found.compiled)
-        steps.append(step if child is None else replace(step, child=child))
-    by_name = {step.name: step for step in steps}
-    return replace(compiled, steps=tuple(steps), by_name=by_name)
-
-
 def _keep(kept: OrderedDict[UUID, Any], run_id: UUID, one: Any) -> None:
     """Keep what whoever waits for the run will ask for; only the latest."""
     kept[run_id] = one
-    while len(kept) > _MOST_PLANS:
+    while len(kept) > MOST_PLANS:
         kept.popitem(last=False)
-
-
-def descendants(workflow: Workflow) -> list[Workflow]:
-    """Return the workflows of nested goals, inner ones first, each once."""
-    found: dict[str, Workflow] = {}
-    waiting = list(workflow.children)
-    while waiting:
-        one = waiting.pop()
-        found.pop(one.name, None)
-        found[one.name] = one
-        waiting += one.children
-    return list(found.values())[::-1]
