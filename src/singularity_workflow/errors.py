@@ -7,6 +7,7 @@ Every error that the library raises, and nothing else.
     ├── ConfigurationError        how the library was set up
     │   ├── InvalidSetting        an argument that cannot work             SW403
     │   ├── EmbeddedServerError   the embedded PostgreSQL did not start
+    │   ├── PermissionDenied      a right is missing in the database
     │   ├── PgmqUnavailable       pgmq is missing or older than 1.5
     │   └── SchemaError           the database is not at our version
     │       ├── SchemaOutdated    … is older than this library
@@ -59,6 +60,7 @@ __all__ = [
     "InvalidInput",
     "InvalidOutput",
     "InvalidSetting",
+    "PermissionDenied",
     "PgmqUnavailable",
     "QueueNotFound",
     "QueueTimeout",
@@ -145,6 +147,10 @@ class InvalidSetting(ConfigurationError, ValueError):
 
 class EmbeddedServerError(ConfigurationError):
     """The embedded PostgreSQL server cannot be prepared, started or stopped."""
+
+
+class PermissionDenied(ConfigurationError):
+    """The role of the connection lacks a right that the library needs."""
 
 
 class PgmqUnavailable(ConfigurationError):

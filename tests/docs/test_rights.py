@@ -10,6 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from docs.pages import DOCS, code_blocks
 from singularity_workflow import Engine, Workflow
+from singularity_workflow.errors import PermissionDenied
 
 PAGE = DOCS / "howto" / "own_database.md"
 
@@ -34,6 +35,27 @@ def as_app(database):
     yield make_conninfo(database, options=f"-c role={role}")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"drop owned by {role}; drop role {role}")
+
+
+def test_a_role_without_rights_is_told_where_they_are_listed(database):
+    """
+    As an error of the library, whatever it was about to do.
+    """
+    role = f"swf_test_{secrets.token_hex(4)}"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"create role {role}")
+    as_nobody = make_conninfo(database, options=f"-c role={role}")
+    try:
+        with (
+            pytest.raises(PermissionDenied, match="permission denied") as caught,
+            Engine(as_nobody) as engine,
+        ):
+            engine.list_workflow_runs()
+    finally:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(f"drop role {role}")
+
+    assert PAGE.name in caught.value.hint
 
 
 def test_the_rights_of_the_guide_are_enough(as_app):

@@ -29,6 +29,7 @@ from singularity_workflow.errors import (
     ConnectionFailed,
     DefinitionError,
     InvalidSetting,
+    PermissionDenied,
     SchemaOutdated,
     error_for_sqlstate,
 )
@@ -76,6 +77,7 @@ KEEPALIVES = {
 }
 
 _READ_ONLY = "25006"
+_FORBIDDEN = "42501"
 
 # 53 no memory, disk or connections left, 58 a broken disk, 57014 a time-out of the
 # server's own: nothing took effect, and the same may work later
@@ -323,6 +325,12 @@ def translated_errors() -> Iterator[None]:
             raise SchemaOutdated(
                 f"the database lacks something that the library needs: {message}",
                 hint="Run: singularity-workflow db migrate",
+            ) from error
+        if error.sqlstate == _FORBIDDEN:
+            raise PermissionDenied(
+                f"the role of the connection may not do it: {message}",
+                hint="Grant it the rights of docs/howto/own_database.md, again after "
+                "a migration.",
             ) from error
         if error.sqlstate == _READ_ONLY or _is_trouble(error):
             raise ConnectionFailed(
