@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 
 import pytest
 from engine.support import unique
@@ -292,3 +293,31 @@ def test_every_option_is_documented():
     ]
 
     assert missing == []
+
+
+def test_decompose_concurrency_asks_for_goals_of_one_level_at_once(composer):
+    """
+    Each of the two answers only when the other was asked too.
+    """
+    together = threading.Barrier(2, timeout=20)
+
+    def answer(goal):
+        if goal == "goal":
+            return [{"id": "a", "goal": "A"}, {"id": "b", "goal": "B"}]
+        together.wait()
+        return [{"id": "see"}]
+
+    found = compose(composer, answer, decompose_concurrency=2)
+
+    assert [*found.tree.nested] == ["a", "b"]
+
+
+@pytest.mark.parametrize("count", [0, 101, True, "2"])
+def test_decompose_concurrency_is_a_number_of_goals(composer, asked, count):
+    """
+    Anything else is refused before anything is asked or stored.
+    """
+    with pytest.raises(InvalidSetting, match="decompose_concurrency must be"):
+        compose(composer, asked, decompose_concurrency=count)
+
+    assert asked.asked == 0

@@ -636,6 +636,7 @@ def _run_input(request: GoalRequest) -> dict[str, Any]:
         "options": {
             "limits": _plain_limits(options),
             "decompose_timeout": _seconds(options.decompose_timeout),
+            "decompose_concurrency": options.decompose_concurrency,
             "retry_attempts": options.retry_attempts,
             "is_flat": not options.preserve_structure,
             "expansion": options.expansion,

@@ -32,6 +32,7 @@ _MODES: Final = ("eager", "lazy")
 _RUNNING: Final = ("cancel", "finish")
 _MOST_ATTEMPTS: Final = 1_000
 _MOST_REPLANS: Final = 100
+_MOST_AT_ONCE: Final = 100
 _WIDEST: Final = 100_000
 _LONGEST_NAME: Final = 100
 """So that there is room for what is appended in names of plans."""
@@ -52,6 +53,9 @@ class GoalOptions:
         timeout: Longest time of the goal's run, in seconds; > 0. Default: no limit.
         decompose_timeout: Longest time of one attempt to decompose, in seconds; > 0.
             A plain function cannot be stopped: it goes on unheard. Default: no limit.
+        decompose_concurrency: How many goals of one level are decomposed at once, from
+            1 to 100; the decomposer must be safe for that. Calls that are under way
+            when a limit is reached still count. Default 1.
         retry_attempts: Attempts of each task, the first included, and of the
             decomposition if that raises; from 1 to 1,000. Default 3.
         preserve_structure: True: each nested goal is a child run. Default False: all
@@ -100,6 +104,7 @@ class GoalOptions:
     limits: Limits | None = None
     timeout: Duration | None = None
     decompose_timeout: Duration | None = None
+    decompose_concurrency: int = 1
     retry_attempts: int = 3
     preserve_structure: bool = False
     expansion: Mode = "eager"
@@ -128,6 +133,7 @@ class GoalOptions:
                 hint=did_you_mean(str(self.optimization_level), _LEVELS),
             )
         self._check_choices()
+        self._check_number("decompose_concurrency", 1, _MOST_AT_ONCE)
         self._check_number("max_replans", 0, _MOST_REPLANS)
         self._check_number("retry_attempts", 1, _MOST_ATTEMPTS)
         if self.max_parallel is not None:

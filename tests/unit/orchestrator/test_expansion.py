@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from singularity_workflow.orchestrator import Budget, Limits
@@ -227,3 +230,66 @@ def test_an_error_of_the_decomposer_comes_through():
 
     with pytest.raises(ZeroDivisionError):
         decompose(broken)
+
+
+def in_two_ways(goal):
+    """Answer with two goals of which each waits for the other, then with work."""
+    if goal == "goal":
+        return [{"id": "a", "goal": "A"}, {"id": "b", "goal": "B"}]
+    return [{"id": "work"}]
+
+
+def test_goals_of_one_level_may_be_decomposed_at_once():
+    """
+    Each answers only when the other was asked too, and the tree is the same.
+    """
+    together = threading.Barrier(2, timeout=20)
+
+    def answer(goal):
+        if goal != "goal":
+            together.wait()
+        return in_two_ways(goal)
+
+    found = decompose(answer, functions=FUNCTIONS, concurrency=2)
+
+    assert found.tree == decompose(in_two_ways, functions=FUNCTIONS).tree
+
+
+def test_no_more_goals_are_decomposed_at_once_than_may_be():
+    """
+    By default it is one after the other.
+    """
+    asked, most = [], []
+
+    async def answer(goal):
+        asked.append(goal)
+        most.append(len(asked))
+        await asyncio.sleep(0)
+        asked.remove(goal)
+        return in_two_ways(goal)
+
+    decompose(answer, functions=FUNCTIONS)
+
+    assert max(most) == 1
+
+
+def test_when_one_of_several_at_once_raises_the_others_are_stopped():
+    """
+    Nothing of a decomposition goes on behind the back of its caller.
+    """
+    ended = []
+
+    async def answer(goal):
+        if goal == "A":
+            raise ValueError("no")
+        if goal == "B":
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(goal)
+        return in_two_ways(goal)
+
+    with pytest.raises(ValueError, match="no"):
+        decompose(answer, functions=FUNCTIONS, concurrency=2)
+
+    assert ended == ["B"]

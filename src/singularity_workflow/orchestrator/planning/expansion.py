@@ -8,8 +8,9 @@ returns is data, and the same answers give the same tree.
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -89,6 +90,7 @@ async def expand(
     inputs: Mapping[str, Any] | None = None,
     known: Mapping[str, GoalTree] | None = None,
     used_tasks: int = 0,
+    concurrency: int = 1,
     notify: Callable[[str, Mapping[str, Any]], None] = lambda name, members: None,
 ) -> Expansion:
     """
@@ -110,6 +112,7 @@ async def expand(
         inputs: What its tasks see; by default the goal.
         known: What tasks of the first level were decomposed into before, by id.
         used_tasks: Tasks that there are elsewhere, of those that there may be.
+        concurrency: How many goals of one level are decomposed at once.
         notify: Told of what happens meanwhile, as name and members of an event.
 
     Returns:
@@ -122,7 +125,7 @@ async def expand(
     driver = _Driver(
         decompose, catalog, limits, budget=budget or Budget(limits), mode=mode,
         failures=failures, attempt=attempt, notify=notify, known=known or {},
-        used_tasks=used_tasks, place=tuple(place),
+        used_tasks=used_tasks, place=tuple(place), concurrency=concurrency,
     )  # fmt: skip
     return await driver.expand(goal, graph, depth, tuple(ancestors), inputs)
 
@@ -144,7 +147,9 @@ class _Driver:
         known: Mapping[str, GoalTree],
         used_tasks: int,
         place: tuple[str, ...],
+        concurrency: int,
     ) -> None:
+        self._concurrency = concurrency
         self._place = place
         self._known = known
         self._notify = notify
@@ -176,16 +181,11 @@ class _Driver:
             inputs = goal_input(goal)
         first = _Goal(goal=goal, hashes=(*ancestors, own), inputs=inputs)
         level = [first]
+        if graph is not None and not self._issues:
+            level = self._take(first, graph, depth)
+            depth += 1
         while level and not self._issues:
-            following: list[_Goal] = []
-            for one in level:
-                given = graph if one is first else None
-                found = given or await self._ask(one, depth)
-                if found is not None:
-                    following += self._take(one, found, depth)
-                if len(self._issues) >= _MOST_ISSUES:
-                    break
-            level = following
+            level = await self._decompose_level(level, depth)
             depth += 1
         tree = None
         if not self._issues:
@@ -199,10 +199,39 @@ class _Driver:
             budget=self._budget,
         )
 
-    async def _ask(self, one: _Goal, depth: int) -> TaskGraph | None:
-        if issue := self._budget.exceeded(f"{one.pointer}/goal"):
-            self._issues.append(issue)
-            return None
+    async def _decompose_level(self, level: list[_Goal], depth: int) -> list[_Goal]:
+        """Decompose the goals of a level; return those of the next one."""
+        following: list[_Goal] = []
+        for some in _batches(level, self._concurrency):
+            graphs = await self._ask_all(some, depth)
+            # in order, whoever answered first: the same answers give the same tree
+            for one, found in zip(some, graphs, strict=True):
+                if isinstance(found, TaskGraph):
+                    following += self._take(one, found, depth)
+                else:
+                    self._add(one, found)
+            if len(self._issues) >= _MOST_ISSUES:
+                break
+        return following
+
+    async def _ask_all(
+        self, goals: Sequence[_Goal], depth: int
+    ) -> list[TaskGraph | list[Issue]]:
+        """Return what each goal is decomposed into, or what is wrong with that."""
+        if len(goals) == 1:
+            return [await self._ask(goals[0], depth)]
+        tasks = [asyncio.ensure_future(self._ask(one, depth)) for one in goals]
+        try:
+            return await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+
+    async def _ask(self, one: _Goal, depth: int) -> TaskGraph | list[Issue]:
+        if issue := self._budget.exceeded("/goal"):
+            return [issue]
         self._budget.expansions += 1
         tell = functools.partial(self._tell, one, depth)
         context = DecomposeContext(
@@ -224,10 +253,11 @@ class _Driver:
             tell("goal_decomposition_started", {})
         answer = await self._decompose(one.goal, context)
         graph, issues = parse_graph(answer, goal=one.goal)
-        self._add(one, issues)
-        if one.path and graph is None:
-            tell("goal_decomposition_failed", {"issues": issues})
-        elif one.path and graph is not None:
+        if graph is None:
+            if one.path:
+                tell("goal_decomposition_failed", {"issues": issues})
+            return issues
+        if one.path:
             tell("goal_decomposition_completed", {"tasks": len(graph.tasks)})
         return graph
 
@@ -318,6 +348,11 @@ class _Driver:
         if not path:
             nested |= self._known
         return GoalTree.model_construct(graph=graph, nested=nested)
+
+
+def _batches(goals: Sequence[_Goal], size: int) -> Iterator[Sequence[_Goal]]:
+    for start in range(0, len(goals), size):
+        yield goals[start : start + size]
 
 
 def _values(task: TaskSpec) -> dict[str, Any]:

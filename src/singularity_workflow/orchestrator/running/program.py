@@ -382,6 +382,7 @@ class GoalProgram:
             place=nest["path"],
             inputs=run_input.get("inputs"),
             used_tasks=0 if tree is not None else tasks,
+            concurrency=options["decompose_concurrency"],
             notify=tell,
         )
 

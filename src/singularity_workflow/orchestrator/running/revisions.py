@@ -362,6 +362,7 @@ class Revisions:
             place=context.path,
             inputs=context.inputs,
             known=made.known,
+            concurrency=options["decompose_concurrency"],
             notify=tell,
         )
         done = done.without([(*level, name) for name in made.dropped])
