@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import threading
 import types
 
+import gtpyhop
 import pytest
 
 from singularity_workflow import DecompositionFailed, DefinitionError, InvalidSetting
@@ -300,6 +302,74 @@ def test_the_planner_goes_back_on_a_choice_that_leads_nowhere():
     found = decompose(htn, "buy", {"spend": lambda: 1, "borrow": lambda: 2})
 
     assert [task.handler for task in found.tree.graph.tasks] == ["spend", "borrow"]
+
+
+@pytest.fixture
+def gtpyhop_domain():
+    """A domain of GTPyhop: who has no cash for the taxi walks."""
+    domain = gtpyhop.Domain(f"travel_{secrets.token_hex(4)}")
+
+    def ride(state, end):
+        if state.cash < state.fare:
+            return False
+        state.at = end
+        return state
+
+    def walk(state, end):
+        state.at = end
+        return state
+
+    def travel_by_taxi(state, end):
+        return [("ride", end)]
+
+    def travel_by_foot(state, end):
+        return [("walk", end)]
+
+    gtpyhop.declare_actions(ride, walk)
+    gtpyhop.declare_task_methods("travel", travel_by_taxi, travel_by_foot)
+    return domain
+
+
+@pytest.mark.parametrize(("cash", "name"), [(20, "ride"), (1, "walk")])
+def test_a_domain_of_gtpyhop_plans_as_it_does_there(gtpyhop_domain, cash, name):
+    """
+    Methods are tried in the order of the domain, and an action may refuse.
+    """
+    state = gtpyhop.State("start", cash=cash, fare=5, at="home")
+    htn = HTNDecomposer.from_gtpyhop(gtpyhop_domain, state=state)
+    functions = {"ride": lambda end: end, "walk": lambda end: end}
+
+    found = decompose(htn, ["travel", "park"], functions)
+
+    (task,) = found.tree.graph.tasks
+    assert (task.handler, task.args) == (name, {"end": "park"})
+    with gtpyhop.PlannerSession(
+        gtpyhop_domain, strategy="iterative_dfs_backtracking", verbose=0
+    ) as planner:
+        theirs = planner.find_plan(state, [("travel", "park")])
+    assert theirs.plan == [(name, "park")]
+
+
+@pytest.mark.parametrize("kind", ["unigoal", "multigoal"])
+def test_a_domain_with_methods_of_goals_is_refused(gtpyhop_domain, kind):
+    """
+    They have no counterpart, and a plan without them would be another one.
+    """
+    if kind == "unigoal":
+        gtpyhop.declare_unigoal_methods("at", lambda state, who, end: None)
+    else:
+        gtpyhop.declare_multigoal_methods(lambda state, goal: None)
+
+    with pytest.raises(DefinitionError, match="has methods of goals"):
+        HTNDecomposer.from_gtpyhop(gtpyhop_domain)
+
+
+def test_what_is_no_domain_of_gtpyhop_is_refused():
+    """
+    The error says what to give.
+    """
+    with pytest.raises(DefinitionError, match="a domain of GTPyhop is needed"):
+        HTNDecomposer.from_gtpyhop({"travel": []})
 
 
 @pytest.mark.parametrize(

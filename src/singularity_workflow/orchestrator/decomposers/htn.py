@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
-from singularity_workflow.errors import DecompositionFailed
+from singularity_workflow.errors import DecompositionFailed, DefinitionError
 from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.orchestrator.decomposers.contexts import DecomposeContext
@@ -56,7 +56,8 @@ class HTNDecomposer:
             tasks that it is made of, each a name or a tuple of name and arguments; or
             None if it does not apply.
         operators: For functions of the catalog: what they change. An operator takes the
-            state and the arguments, and returns the new state, or None if it cannot be.
+            state and the arguments, and returns the new state, or None or False if it
+            cannot be.
         state: What the planner begins with: any value that can be copied, by default
             the goal if it is a mapping, else an empty dict.
         max_steps: The most choices that are tried.
@@ -79,6 +80,47 @@ class HTNDecomposer:
         self._operators = dict(operators or {})
         self._state = state
         self._max_steps = max_steps
+
+    @classmethod
+    def from_gtpyhop(
+        cls, domain: Any, *, state: Any = None, max_steps: int = 100_000
+    ) -> Self:
+        """
+        Return the planner of a domain that was written for GTPyhop.
+
+        Args:
+            domain: A `gtpyhop.Domain`, with what was declared in it: the methods of
+                tasks, and actions, which become operators. Functions of the catalog
+                with the names of actions are what runs.
+            state: What the planner begins with, such as a `gtpyhop.State`.
+            max_steps: The most choices that are tried.
+
+        Raises:
+            DefinitionError: It is no such domain, or has methods of unigoals or
+                multigoals, which have no counterpart here.
+        """
+        methods, actions = (
+            getattr(domain, name, None)
+            for name in ("_task_method_dict", "_action_dict")
+        )
+        if not isinstance(methods, Mapping) or not isinstance(actions, Mapping):
+            raise DefinitionError(
+                f"a domain of GTPyhop is needed, got {type(domain).__name__}",
+                hint="Give gtpyhop.current_domain, after its methods are declared.",
+            )
+        others = getattr(domain, "_unigoal_method_dict", None)
+        if others or getattr(domain, "_multigoal_method_list", None):
+            raise DefinitionError(
+                f"{domain} has methods of goals, and only those of tasks can be taken",
+                hint="Declare them with declare_task_methods.",
+            )
+        # what verifies goals is in every domain, and nothing uses it without goals
+        named = {
+            name: listed
+            for name, listed in methods.items()
+            if name not in ("_verify_g", "_verify_mg")
+        }
+        return cls(named, dict(actions), state=state, max_steps=max_steps)
 
     def decompose(self, goal: Any, ctx: DecomposeContext) -> list[dict[str, Any]]:
         """
@@ -143,7 +185,8 @@ class HTNDecomposer:
         operator = self._operators.get(agenda.name)
         if operator is None:
             return state
-        return operator(deepcopy(state), *agenda.args)
+        after = operator(deepcopy(state), *agenda.args)
+        return None if after is False else after
 
 
 _NOTHING: Any = object()
