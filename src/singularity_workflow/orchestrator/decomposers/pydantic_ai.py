@@ -9,6 +9,7 @@ the list of issues.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -81,6 +82,7 @@ class PydanticAIDecomposer:
         """
         from pydantic_ai import ModelRetry, ToolOutput  # noqa: PLC0415 - an extra
         from pydantic_ai.exceptions import AgentRunError  # noqa: PLC0415
+        from pydantic_ai.usage import RunUsage  # noqa: PLC0415
 
         kind = self._type(ctx.catalog)
         told: list[Issue] = []
@@ -94,22 +96,42 @@ class PydanticAIDecomposer:
             return data
 
         plan.__annotations__ = {"answer": kind, "return": dict[str, Any]}
+        usage = RunUsage()
         try:
             result = await self._agent.run(
                 goal_prompt(goal, ctx),
                 instructions=instructions(ctx, self._examples),
                 output_type=ToolOutput(plan, name="plan", max_retries=self._max_repair),
-                usage_limits=self._usage_limits,
+                usage=usage,
+                usage_limits=self._limits(ctx),
             )
         except AgentRunError as error:
             raise DecompositionFailed(
                 f"the model gave no plan that can be used: {error}", issues=told
             ) from error
-        usage = result.usage
-        ctx.budget.spend(
-            calls=usage.requests, tokens=usage.input_tokens + usage.output_tokens
-        )
+        finally:
+            ctx.budget.spend(
+                calls=usage.requests, tokens=usage.input_tokens + usage.output_tokens
+            )
         return result.output
+
+    def _limits(self, ctx: DecomposeContext) -> Any:
+        """Return how much of pydantic-ai's own limits the budget leaves."""
+        from pydantic_ai.usage import UsageLimits  # noqa: PLC0415 - an extra
+
+        own = UsageLimits() if self._usage_limits is None else self._usage_limits
+        budget, limits = ctx.budget, ctx.limits
+        left = {
+            "request_limit": (limits.max_calls, budget.calls),
+            "total_tokens_limit": (limits.max_tokens, budget.tokens),
+        }
+        changed: dict[str, int] = {}
+        for name, (most, used) in left.items():
+            if most is not None:
+                known = getattr(own, name)
+                rest = max(0, most - used)
+                changed[name] = rest if known is None else min(rest, known)
+        return replace(own, **changed)
 
     async def replan(self, ctx: ReplanContext) -> object:
         """Return a plan of what is left; as `decompose`."""

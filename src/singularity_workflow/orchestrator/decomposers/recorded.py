@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from uuid import uuid4
 
 import orjson
 
@@ -112,7 +113,7 @@ class RecordedDecomposer:
     def _read(self) -> dict[str, Any]:
         try:
             data = orjson.loads(self._path.read_bytes())
-            answers: dict[str, Any] = dict(data["goals"])
+            answers = {key: _entry(one) for key, one in dict(data["goals"]).items()}
         except FileNotFoundError:
             if self._mode == "replay":
                 raise InvalidSetting(f"there is no file {self._path}") from None
@@ -124,8 +125,18 @@ class RecordedDecomposer:
         return answers
 
 
+def _entry(given: Any) -> dict[str, Any]:
+    if not isinstance(given["answers"], list):
+        raise TypeError("the answers for a goal are no list")
+    return dict(given)
+
+
 def _write(path: Path, data: bytes) -> None:
     """Write the file as a whole: who reads it meanwhile reads the old one."""
-    other = path.with_name(f"{path.name}.new")
-    other.write_bytes(data)
-    other.replace(path)
+    # a name of its own: another process may write at the same time
+    other = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    try:
+        other.write_bytes(data)
+        other.replace(path)
+    finally:
+        other.unlink(missing_ok=True)

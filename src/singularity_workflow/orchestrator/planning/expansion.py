@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -89,6 +90,7 @@ async def expand(
     inputs: Mapping[str, Any] | None = None,
     known: Mapping[str, GoalTree] | None = None,
     used_tasks: int = 0,
+    is_flat: bool = True,
     notify: Callable[[str, Mapping[str, Any]], None] = lambda name, members: None,
 ) -> Expansion:
     """
@@ -110,6 +112,7 @@ async def expand(
         inputs: What its tasks see; by default the goal.
         known: What tasks of the first level were decomposed into before, by id.
         used_tasks: Tasks that there are elsewhere, of those that there may be.
+        is_flat: Whether all levels become one run, as of `flatten`.
         notify: Told of what happens meanwhile, as name and members of an event.
 
     Returns:
@@ -122,7 +125,7 @@ async def expand(
     driver = _Driver(
         decompose, catalog, limits, budget=budget or Budget(limits), mode=mode,
         failures=failures, attempt=attempt, notify=notify, known=known or {},
-        used_tasks=used_tasks, place=tuple(place),
+        used_tasks=used_tasks, place=tuple(place), is_flat=is_flat,
     )  # fmt: skip
     return await driver.expand(goal, graph, depth, tuple(ancestors), inputs)
 
@@ -144,7 +147,9 @@ class _Driver:
         known: Mapping[str, GoalTree],
         used_tasks: int,
         place: tuple[str, ...],
+        is_flat: bool,
     ) -> None:
+        self._is_flat = is_flat
         self._place = place
         self._known = known
         self._notify = notify
@@ -191,7 +196,7 @@ class _Driver:
         if not self._issues:
             tree = self._tree(())
             if self._mode == "eager":
-                self._issues += flatten(tree)[1]
+                self._issues += flatten(tree, is_flat=self._is_flat)[1]
         return Expansion(
             tree=None if self._issues else tree,
             issues=tuple(self._issues),
@@ -211,7 +216,7 @@ class _Driver:
             catalog=self._catalog.view,
             limits=self._limits,
             budget=self._budget,
-            inputs=one.inputs,
+            inputs=deepcopy(one.inputs),
             siblings=one.siblings,
             failures=self._failures,
             attempt=self._attempt,
@@ -222,7 +227,14 @@ class _Driver:
         )
         if one.path:
             tell("goal_decomposition_started", {})
-        answer = await self._decompose(one.goal, context)
+        # of its own: what it does to them must not be what runs
+        asked = self._decompose(deepcopy(one.goal), context)
+        answer, late = await self._budget.answer(asked, f"{one.pointer}/goal")
+        if late is not None:
+            self._issues.append(late)
+            if one.path:
+                tell("goal_decomposition_failed", {"issues": [late]})
+            return None
         graph, issues = parse_graph(answer, goal=one.goal)
         self._add(one, issues)
         if one.path and graph is None:

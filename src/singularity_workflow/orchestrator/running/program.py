@@ -12,14 +12,22 @@ the goal's workflow can make the functions of the plan's steps of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from singularity_workflow.errors import DecompositionFailed, SingularityError
 from singularity_workflow.model.children import ChildCall
@@ -27,6 +35,7 @@ from singularity_workflow.model.compiled import MADE_BY, CompiledWorkflow
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.definition import Definition
 from singularity_workflow.model.issues import Issue
+from singularity_workflow.model.json_codec import NotJson
 from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.decomposers.adapting import Planner
@@ -34,6 +43,7 @@ from singularity_workflow.orchestrator.decomposers.contexts import Failure
 from singularity_workflow.orchestrator.graphs.catalog import Catalog
 from singularity_workflow.orchestrator.graphs.goals import goal_hash, goal_input
 from singularity_workflow.orchestrator.graphs.limits import Budget, Limits
+from singularity_workflow.orchestrator.graphs.reading import parse_graph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.planning.compilation import (
     MANY_ATTEMPTS,
@@ -61,6 +71,7 @@ __all__ = ["GoalProgram", "ProgramStore", "descendants"]
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+_Key = TypeVar("_Key", UUID, str)
 
 _PLAN: Final = "x-goal"
 _MOST_PLANS: Final = 256
@@ -113,6 +124,13 @@ class _Known:
     compiled: CompiledWorkflow
 
 
+@dataclass(slots=True)
+class _Spent:
+    """Whether what was used is told by the plan that came of it."""
+
+    is_kept: bool = False
+
+
 class GoalProgram:
     """
     The two steps of one kind of goal.
@@ -141,6 +159,7 @@ class GoalProgram:
         self.revived: list[Workflow] = []
         self.store = store
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._lost: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._own: dict[str, _Known] = {}
         self._nesting = Nesting(name, store, self._goal_workflow, self.passed_on)
         self.workflow = self._build()
@@ -182,7 +201,9 @@ class GoalProgram:
 
         async def ask() -> tuple[Expansion, _Known, bool]:
             cached = await self._find_cached(run_input)
-            found = cached or await self._expand(run_input, ctx.attempt, tell)
+            found = cached or await self._expand(
+                run_input, ctx.attempt, tell, str(ctx.run_id)
+            )
             known = await self.register_found(goal, found, options)
             return found, known, cached is not None
 
@@ -282,9 +303,38 @@ class GoalProgram:
         """Return what all parts of a goal have used so far, and their tasks."""
         used = await self.store.outputs_below(UUID(root), [DECOMPOSE, REPLAN], "stats")
         names = ("expansions", "calls", "tokens", "decomposition_time")
-        before = {name: sum(one[name] for one in used) for name in names}
+        lost = self._lost.get(root, {})
+        before = {
+            name: sum(one[name] for one in used) + lost.get(name, 0) for name in names
+        }
         tasks = sum(one["tasks"] for one in used if not one.get("is_revision"))
         return Budget(limits, before=before), tasks
+
+    @contextlib.contextmanager
+    def counting(self, root: str, budget: Budget) -> Iterator[_Spent]:
+        """
+        Count what is used within for nothing, for what comes after it.
+
+        What a plan that is kept has used is with that plan. What attempts without one
+        have used is known here only, as long as this process lives.
+        """
+        spent = _Spent()
+        try:
+            yield spent
+        finally:
+            if not spent.is_kept:
+                used = {
+                    "expansions": budget.expansions,
+                    "calls": budget.calls,
+                    "tokens": budget.tokens,
+                    "decomposition_time": budget.elapsed,
+                }
+                lost = self._lost.get(root, {})
+                more = {
+                    name: lost.get(name, 0) + one - budget.before[name]
+                    for name, one in used.items()
+                }
+                _keep(self._lost, root, more)
 
     def keep_failure(self, run_id: UUID, issues: Sequence[Issue]) -> None:
         """Keep what was wrong with a plan, for whoever waits for the run."""
@@ -357,17 +407,19 @@ class GoalProgram:
     async def _find_cached(self, run_input: Any) -> Expansion | None:
         """Return a plan that was made before, if it still is one."""
         key = self._cache_key(run_input)
-        found = None if key is None else await self.store.find_goal_plan(key)
-        if found is None:
+        if key is None:
             return None
         try:
-            tree = GoalTree.model_validate(found)
-        except ValueError:
+            found = await self.store.find_goal_plan(key)
+            tree = None if found is None else GoalTree.model_validate(found)
+        except (SingularityError, ValueError, RecursionError) as error:
+            logger.warning("a cached plan cannot be read: %s", type(error).__name__)
+            return None
+        if tree is None or _is_damaged(tree, run_input["goal"]):
             return None
         options = run_input["options"]
         limits = Limits(**options["limits"])
-        has_planner = self.planner is not None
-        given = _as_given(tree, self.catalog_of(options), limits, has_planner)
+        given = self._as_given(tree, self.catalog_of(options), limits, options)
         return None if given.issues else given
 
     async def _keep_cached(self, run_input: Any, tree: GoalTree) -> None:
@@ -442,9 +494,9 @@ class GoalProgram:
             DecompositionFailed: The last attempt has failed too.
         """
         options, tell = run_input["options"], self.teller(run_input, None)
-        attempt = 1
+        attempt, own_id = 1, str(uuid4())
         while True:
-            ask = partial(self._expand, run_input, attempt, tell)
+            ask = partial(self._expand, run_input, attempt, tell, own_id)
             try:
                 return await self.in_time(ask, options, attempt, tell)
             except DecompositionFailed:
@@ -452,33 +504,56 @@ class GoalProgram:
             except Exception:
                 attempt += 1
 
-    async def _expand(self, run_input: Any, attempt: int, tell: Any) -> Expansion:
+    async def _expand(
+        self, run_input: Any, attempt: int, tell: Any, run_id: str
+    ) -> Expansion:
         goal, options = run_input["goal"], run_input["options"]
         limits, catalog = Limits(**options["limits"]), self.catalog_of(options)
         tree = None
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])
         if tree is not None and (tree.nested or run_input.get("nest")):
-            return _as_given(tree, catalog, limits, self.planner is not None)
-        nest, budget, tasks = self.nest_of(run_input), None, 0
+            return self._as_given(tree, catalog, limits, options)
+        nest, tasks = self.nest_of(run_input), 0
+        root = nest.get("root", run_id)
+        budget = Budget(limits, before=self._lost.get(root))
         if "root" in nest:
-            budget, tasks = await self.budget(limits, nest["root"])
-        return await expand(
-            goal,
-            self.ask,
-            catalog,
-            limits,
-            mode=options["expansion"],
-            budget=budget,
-            graph=None if tree is None else tree.graph,
-            failures=(Failure(message="the last attempt failed"),) * (attempt > 1),
-            attempt=attempt,
-            depth=nest["depth"],
-            ancestors=nest["ancestors"],
-            place=nest["path"],
-            inputs=run_input.get("inputs"),
-            used_tasks=0 if tree is not None else tasks,
-            notify=tell,
+            budget, tasks = await self.budget(limits, root)
+        with self.counting(root, budget) as spent:
+            found = await expand(
+                goal,
+                self.ask,
+                catalog,
+                limits,
+                mode=options["expansion"],
+                is_flat=options["is_flat"],
+                budget=budget,
+                graph=None if tree is None else tree.graph,
+                failures=(Failure(message="the last attempt failed"),) * (attempt > 1),
+                attempt=attempt,
+                depth=nest["depth"],
+                ancestors=nest["ancestors"],
+                place=nest["path"],
+                inputs=run_input.get("inputs"),
+                used_tasks=0 if tree is not None else tasks,
+                notify=tell,
+            )
+            spent.is_kept = found.tree is not None
+        return found
+
+    def _as_given(
+        self,
+        tree: GoalTree,
+        catalog: Catalog,
+        limits: Limits,
+        options: Mapping[str, Any],
+    ) -> Expansion:
+        """Return a tree that is known already, checked as any other."""
+        is_nestable = self.planner is not None
+        issues = tree_issues(tree, catalog, limits, is_nestable=is_nestable)
+        issues = issues or flatten(tree, is_flat=options["is_flat"])[1]
+        return Expansion(
+            tree=None if issues else tree, issues=tuple(issues), budget=Budget(limits)
         )
 
     async def register_found(
@@ -605,15 +680,13 @@ async def _nobody(_goal: Any, _ctx: Any) -> object:
     )
 
 
-def _as_given(
-    tree: GoalTree, catalog: Catalog, limits: Limits, is_nestable: bool
-) -> Expansion:
-    """Return a tree that is known already, checked as any other."""
-    issues = tree_issues(tree, catalog, limits, is_nestable=is_nestable)
-    issues = issues or flatten(tree)[1]
-    return Expansion(
-        tree=None if issues else tree, issues=tuple(issues), budget=Budget(limits)
-    )
+def _is_damaged(tree: GoalTree, goal: Any) -> bool:
+    """Tell whether a plan from the cache is not what was written there."""
+    try:
+        is_other = goal_hash(tree.graph.goal) != goal_hash(goal)
+    except NotJson:
+        return True
+    return is_other or any(parse_graph(one.graph)[1] for _, one in tree.walk())
 
 
 def _with_children(
@@ -629,7 +702,7 @@ def _with_children(
     return replace(compiled, steps=tuple(steps), by_name=by_name)
 
 
-def _keep(kept: OrderedDict[UUID, Any], run_id: UUID, one: Any) -> None:
+def _keep(kept: OrderedDict[_Key, Any], run_id: _Key, one: Any) -> None:
     """Keep what whoever waits for the run will ask for; only the latest."""
     kept[run_id] = one
     while len(kept) > _MOST_PLANS:
