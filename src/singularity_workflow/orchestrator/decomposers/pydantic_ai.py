@@ -27,6 +27,7 @@ from singularity_workflow.orchestrator.decomposers.prompts import (
     repair_prompt,
 )
 from singularity_workflow.orchestrator.graphs.catalog import CatalogView
+from singularity_workflow.orchestrator.graphs.limits import Budget
 
 __all__ = ["PydanticAIDecomposer", "answer_type"]
 
@@ -42,7 +43,7 @@ class PydanticAIDecomposer:
         usage_limits: `UsageLimits` of pydantic-ai for each goal.
         version: Another one, another cache: for a new model or prompt.
 
-    Requests and tokens count in the budget.
+    Requests and tokens count in the budget, which also limits them.
 
     Raises:
         ConfigurationError: If pydantic-ai is not installed.
@@ -106,17 +107,26 @@ class PydanticAIDecomposer:
                 usage_limits=self._limits(ctx),
             )
         except AgentRunError as error:
+            issue = self._spend(ctx, usage).exceeded("/goal")
             raise DecompositionFailed(
-                f"the model gave no plan that can be used: {error}", issues=told
+                f"the model gave no plan that can be used: {error}",
+                issues=[*told, issue] if issue else told,
             ) from error
-        finally:
-            ctx.budget.spend(
-                calls=usage.requests, tokens=usage.input_tokens + usage.output_tokens
-            )
+        except BaseException:
+            self._spend(ctx, usage)
+            raise
+        self._spend(ctx, usage)
         return result.output
 
+    @staticmethod
+    def _spend(ctx: DecomposeContext, usage: Any) -> Budget:
+        ctx.budget.spend(
+            calls=usage.requests, tokens=usage.input_tokens + usage.output_tokens
+        )
+        return ctx.budget
+
     def _limits(self, ctx: DecomposeContext) -> Any:
-        """Return how much of pydantic-ai's own limits the budget leaves."""
+        """Return the limits of pydantic-ai, and no more than the budget has left."""
         from pydantic_ai.usage import UsageLimits  # noqa: PLC0415 - an extra
 
         own = UsageLimits() if self._usage_limits is None else self._usage_limits
