@@ -208,8 +208,7 @@ def test_what_was_given_up_is_told_at_the_end(composer):
     "tree",
     [
         '{"graph": {"goal": "another", "tasks": [{"id": "list"}]}}',
-        '{"graph": {"goal": "goal", "tasks": [{"id": "see", "pure": true, '
-        '"args": {"input": 1e400}}]}}',
+        '{"graph": {"goal": "goal", "tasks": [{"id": "see", "args": {"input": 1e400}}]}}',  # noqa: E501
         "[" * 5_000 + "]" * 5_000,
         '{"graph": {"goal": 1e400, "tasks": [{"id": "see"}]}}',
     ],

@@ -346,6 +346,11 @@ MALFORMED: list[tuple[str, Any, list[str]]] = [
     ("a timeout below zero", [task("a", timeout=-1)], ["bad_value"]),
     ("a timeout without end", [task("a", timeout=float("inf"))], ["bad_value"]),
     ("no attempts", [task("a", retry={"max_attempts": 0})], ["bad_value"]),
+    (
+        "attempts without end",
+        [task("a", retry={"max_attempts": 2**31 - 1, "delay": 0})],
+        ["bad_value"],
+    ),
     ("an unknown member of a retry", [task("a", retry={"attempts": 2})], ["bad_value"]),
     ("pure that is no boolean", [task("a", pure="maybe")], ["bad_type"]),
     ("a description that is a list", [task("a", description=["x"])], ["bad_type"]),

@@ -522,3 +522,35 @@ def test_a_decomposer_that_hangs_does_not_keep_the_program():
 
     assert ended == []
     go_on.set()
+
+
+def test_engines_with_loops_of_their_own_share_a_recording(tmp_path):
+    """
+    It is no part of an event loop, and keeps the answers of all.
+    """
+    path = tmp_path / "plans.json"
+    recorded = as_decomposer(RecordedDecomposer(path, lambda goal: PLAN))
+    failed = []
+
+    async def ask_much(name):
+        goals = [f"{name} {number}" for number in range(20)]
+        asked = [recorded.decompose(goal, DecomposeContext()) for goal in goals]
+        await asyncio.gather(*asked)
+
+    def run(name):
+        try:
+            asyncio.run(ask_much(name))
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    replayed = RecordedDecomposer(path)
+    assert {str(ask(replayed, f"{n} {k}")) for n in "abc" for k in range(20)} == {
+        str(PLAN)
+    }

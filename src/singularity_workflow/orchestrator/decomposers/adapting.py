@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
@@ -189,7 +188,10 @@ async def call_any(function: _Call, *arguments: object) -> object:
     ):
         return await function(*arguments)
     context = contextvars.copy_context()
-    call = functools.partial(context.run, _without_stop, function, arguments)
+
+    def call() -> object:
+        return context.run(_without_stop, function, arguments)
+
     found = await asyncio.get_running_loop().run_in_executor(_THREADS, call)
     if inspect.isawaitable(found):
         return await found

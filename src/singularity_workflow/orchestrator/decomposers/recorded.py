@@ -5,6 +5,7 @@ Record what a decomposer answers, and answer the same again without it.
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
@@ -64,7 +65,7 @@ class RecordedDecomposer:
         self._mode: RecordMode = chosen
         self._answers = self._read() if chosen != "record" else {}
         self._given: dict[str, int] = {}
-        self._lock = asyncio.Lock()
+        self._lock = threading.Lock()  # engines may have loops of their own
 
     async def decompose(self, goal: Any, ctx: DecomposeContext) -> object:
         """
@@ -100,15 +101,18 @@ class RecordedDecomposer:
     async def _record(self, key: str, goal: Any, answer: object) -> object:
         plain = answer.to_json() if isinstance(answer, TaskGraph) else answer
         plain = orjson.loads(encode_json(plain))
-        async with self._lock:
+        await asyncio.to_thread(self._append, key, goal, plain)
+        return answer
+
+    def _append(self, key: str, goal: Any, plain: Any) -> None:
+        with self._lock:
             entry = self._answers.setdefault(key, {"goal": goal, "answers": []})
             entry["answers"].append(plain)
             data = orjson.dumps(
                 {"version": 1, "goals": self._answers},
                 option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS,
             )
-            await asyncio.to_thread(_write, self._path, data)
-        return answer
+            _write(self._path, data)
 
     def _read(self) -> dict[str, Any]:
         try:

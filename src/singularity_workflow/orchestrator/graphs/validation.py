@@ -176,7 +176,7 @@ class _Validation:
         if len(ref.path) > MAX_PATH:
             return f"a path has at most {MAX_PATH} characters"
         if not _POINTER.fullmatch(ref.path):
-            return "that is no JSON pointer, which begins with '/'"
+            return "that is no JSON pointer, which begins with '/' and has '~0' for '~'"
         other = self._graph.tasks[self._numbers[ref.task]]
         handler = self._catalog.get(other.function)
         if other.becomes_goal or handler is None:
