@@ -308,6 +308,14 @@ MALFORMED: list[tuple[str, Any, list[str]]] = [
         ["bad_ref_path"],
     ),
     (
+        "a map over what is no array, nor is its goal",
+        [
+            task("s", handler="shape", goal="shape it"),
+            task("a", handler="each", map_over={"task": "s"}),
+        ],
+        ["bad_ref_path"],
+    ),
+    (
         "a map over a number in an output",
         [
             task("s", handler="shape"),

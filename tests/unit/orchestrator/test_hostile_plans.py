@@ -74,10 +74,11 @@ def test_what_the_application_has_bound_is_not_the_plans_to_give(function, name)
     ]
 
 
+@pytest.mark.parametrize("needs", [["db"], []])
 @pytest.mark.parametrize("resources", [["db"], []])
-def test_no_output_takes_the_place_of_a_resource(resources):
+def test_no_output_takes_the_place_of_a_resource(resources, needs):
     """
-    A task that is called as a resource cannot be needed by who takes the resource.
+    A task that is called as a resource is refused, needed or not.
     """
 
     def store(db: Pool, x: int):
@@ -85,12 +86,12 @@ def test_no_output_takes_the_place_of_a_resource(resources):
 
     plan = [
         {"id": "db", "handler": "evil"},
-        {"id": "store", "args": {"x": 1}, "depends_on": ["db"]},
+        {"id": "store", "args": {"x": 1}, "depends_on": needs},
     ]
 
     found = issues_of(plan, {"store": store, "evil": lambda: 1}, resources=resources)
 
-    assert found == [("bad_args", "/tasks/1/depends_on")]
+    assert found == [("bad_name", "/tasks/0/id")]
 
 
 def test_a_callback_is_not_the_plans_to_give():

@@ -199,6 +199,16 @@ class Catalog(Mapping[str, Handler]):
         """The functions by name."""
         return {name: one.function for name, one in self._handlers.items()}
 
+    @functools.cached_property
+    def reserved(self) -> frozenset[str]:
+        """Names of what workers give to functions, which no task may have."""
+        return frozenset(
+            one.name
+            for handler in self._handlers.values()
+            for one in handler.signature.parameters
+            if one.name not in handler.settable and not _is_special(one)
+        )
+
     def only(self, names: Iterable[str]) -> Catalog:
         """
         Return a catalog with just these functions, for a goal that may use no others.

@@ -115,6 +115,14 @@ class _Validation:
             message = f"the task id {task.id!r} {problem}"
             pointer = pointer_to("tasks", number, "id")
             yield _issue("bad_name", pointer, message, f"'{task.id}_task' would do.")
+        elif task.id in self._catalog.reserved:
+            yield _issue(
+                "bad_name",
+                pointer_to("tasks", number, "id"),
+                f"the task id {task.id!r} is the name of a resource, whose place its "
+                "output would take",
+                f"'{task.id}_task' would do.",
+            )
         yield from self._edge_issues(number, task)
         if task.goal is not None:
             yield from self._nesting_issues(number, task)
@@ -195,8 +203,10 @@ class _Validation:
         """Tell whether there can be nothing to map over."""
         other = self._graph.tasks[self._numbers[ref.task]]
         handler = self._catalog.get(other.function)
-        if other.becomes_goal or handler is None:
+        if other.is_compound or handler is None:
             return False
+        if other.becomes_goal and ref.path:
+            return False  # the goal in its place may give one there
         schema = _output_schema(handler, other)
         return schema is not None and is_no_array(schema, ref.path)
 
@@ -237,27 +247,9 @@ class _Validation:
             pointer = pointer_to("tasks", number, member)
             yield _issue("unknown_handler", pointer, message, hint)
             return
-        if handler.resources:
-            yield from self._resource_issues(number, task, handler)
         if task.args:
             yield from self._argument_issues(number, task, handler)
         yield from self._missing_issues(number, task, handler)
-
-    @staticmethod
-    def _resource_issues(
-        number: int, task: TaskSpec, handler: Handler
-    ) -> Iterator[Issue]:
-        """Find the outputs that would take the place of what a worker gives."""
-        needs = set(task.needs)
-        for name in handler.resources:
-            if name in needs:
-                yield _issue(
-                    "bad_args",
-                    pointer_to("tasks", number, "depends_on"),
-                    f"parameter {name!r} of {handler.name!r} is not the plan's to "
-                    f"give, and task {task.id!r} depends on a task of that name",
-                    f"Call the task {name!r} otherwise.",
-                )
 
     def _argument_issues(
         self, number: int, task: TaskSpec, handler: Handler
