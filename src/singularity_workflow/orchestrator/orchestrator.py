@@ -46,21 +46,19 @@ from singularity_workflow.orchestrator.planning.compilation import (
     raise_decomposition,
     to_workflow,
 )
-from singularity_workflow.orchestrator.planning.task_functions import (
+from singularity_workflow.orchestrator.planning.step_names import (
+    DECOMPOSE,
     EXECUTE,
     JUDGE,
-    unwrap,
+    REPLAN,
 )
+from singularity_workflow.orchestrator.planning.task_functions import unwrap
 from singularity_workflow.orchestrator.results import GoalResult
 from singularity_workflow.orchestrator.running.events import emit
 from singularity_workflow.orchestrator.running.nesting import DECOMPOSITION_FAILED
 from singularity_workflow.orchestrator.running.plan_workflows import descendants
 from singularity_workflow.orchestrator.running.program import GoalProgram
-from singularity_workflow.orchestrator.running.revisions import (
-    DECOMPOSE,
-    REPLAN,
-    revision_name,
-)
+from singularity_workflow.orchestrator.running.revisions import revision_name
 from singularity_workflow.orchestrator.settings import (
     DEFAULT_WORKFLOW,
     GOAL_TAG,

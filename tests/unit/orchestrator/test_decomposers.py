@@ -485,3 +485,142 @@ def test_limits_out_of_bounds_are_refused(given):
     """
     with pytest.raises(InvalidSetting, match=next(iter(given))):
         Limits(**given)
+
+
+def test_a_method_without_end_fails():
+    """
+    What it yields is taken as far as a plan may be long.
+    """
+
+    def endless(state):
+        while True:
+            yield "work"
+
+    with pytest.raises(DecompositionFailed, match="more than 50 tasks"):
+        decompose(
+            HTNDecomposer({"go": [endless]}), "go", FUNCTIONS, Limits(max_tasks=50)
+        )
+
+
+def test_a_method_that_returns_a_word_is_told():
+    """
+    A word would be taken for a list of its letters.
+    """
+    htn = HTNDecomposer({"go": [lambda state: "work"]})
+
+    with pytest.raises(DecompositionFailed, match="returned 'work', which is no list"):
+        decompose(htn, "go", FUNCTIONS)
+
+
+def test_a_rule_is_asked_once():
+    """
+    One that would answer otherwise the second time is taken at its word.
+    """
+    answers = [True, False]
+    hybrid = HybridDecomposer([(lambda goal: answers.pop(0), PLAN)], lambda goal: [])
+
+    assert ask(hybrid) == PLAN
+
+
+def test_rules_do_not_stop_the_event_loop():
+    """
+    A condition that thinks does so in a thread.
+    """
+    seen = []
+
+    def thinks(goal):
+        seen.append(threading.current_thread())
+        return True
+
+    ask(RuleDecomposer([(thinks, PLAN)]))
+
+    assert seen != [threading.main_thread()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"goals": {"1:a": 5}}',
+        '{"goals": {"1:a": {}}}',
+        '{"goals": {"1:a": {"answers": "text"}}}',
+        '{"goals": 5}',
+    ],
+)
+def test_a_damaged_recording_is_refused_when_it_is_read(tmp_path, text):
+    """
+    And not by the first goal that needs it.
+    """
+    path = tmp_path / "plans.json"
+    path.write_text(text)
+
+    with pytest.raises(InvalidSetting, match="no recorded answers"):
+        RecordedDecomposer(path)
+
+
+def test_two_recordings_at_once_do_not_meet(tmp_path):
+    """
+    Each writes a file of its own before it takes the place of the old one.
+    """
+    path = tmp_path / "plans.json"
+    (tmp_path / "plans.json.new").mkdir()  # as if another was just writing it
+
+    ask(RecordedDecomposer(path, lambda goal: PLAN))
+
+    assert ask(RecordedDecomposer(path)) == PLAN
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "plans.json",
+        "plans.json.new",
+    ]
+
+
+def test_a_decomposer_that_hangs_does_not_keep_the_program():
+    """
+    Its thread is none of those that the event loop waits for at its end.
+    """
+    go_on, ended = threading.Event(), []
+
+    def hang(goal):
+        go_on.wait(30)
+        ended.append(goal)
+
+    async def give_up():
+        planner = as_decomposer(hang)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(planner.decompose("goal", DecomposeContext()), 0.05)
+
+    asyncio.run(give_up())
+
+    assert ended == []
+    go_on.set()
+
+
+def test_engines_with_loops_of_their_own_share_a_recording(tmp_path):
+    """
+    It is no part of an event loop, and keeps the answers of all.
+    """
+    path = tmp_path / "plans.json"
+    recorded = as_decomposer(RecordedDecomposer(path, lambda goal: PLAN))
+    failed = []
+
+    async def ask_much(name):
+        goals = [f"{name} {number}" for number in range(20)]
+        asked = [recorded.decompose(goal, DecomposeContext()) for goal in goals]
+        await asyncio.gather(*asked)
+
+    def run(name):
+        try:
+            asyncio.run(ask_much(name))
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    replayed = RecordedDecomposer(path)
+    assert {str(ask(replayed, f"{n} {k}")) for n in "abc" for k in range(20)} == {
+        str(PLAN)
+    }

@@ -293,3 +293,53 @@ def test_when_one_of_several_at_once_raises_the_others_are_stopped():
         decompose(answer, functions=FUNCTIONS, concurrency=2)
 
     assert ended == ["B"]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_decomposer_that_does_not_answer_in_time_is_an_issue(depth):
+    """
+    The time is for all levels together, and one that hangs does not pass it.
+    """
+
+    async def answer(goal, ctx):
+        if ctx.depth == depth:
+            await asyncio.Event().wait()
+        return [{"id": "a", "goal": "A"}]
+
+    found = decompose(answer, functions=FUNCTIONS, limits=Limits(timeout=0.05))
+
+    pointer = "/goal" if depth == 1 else "/tasks/0/goal"
+    assert codes_of(found) == [("budget_exhausted", pointer)]
+    assert "Raise timeout" in found.issues[0].hint
+
+
+def test_a_timeout_of_a_decomposers_own_is_its_failure():
+    """
+    It is not taken for the end of the time that there is.
+    """
+
+    async def answer(goal):
+        raise TimeoutError("the model is slow")
+
+    with pytest.raises(TimeoutError, match="the model is slow"):
+        decompose(answer, functions=FUNCTIONS, limits=Limits(timeout=60))
+
+
+def test_a_decomposer_gets_a_goal_of_its_own():
+    """
+    What it does to the goal and the inputs is not in the plan.
+    """
+
+    def answer(goal, ctx):
+        goal["size"] = 99
+        ctx.inputs["list"].append("more")
+        if ctx.depth == 1:
+            return [{"id": "a", "goal": {"list": [1], "size": 1}}]
+        return [{"id": "work"}]
+
+    goal = {"list": [], "size": 0}
+    found = decompose(answer, goal, functions=FUNCTIONS)
+
+    assert goal == {"list": [], "size": 0}
+    assert found.tree.graph.goal == goal
+    assert found.tree.nested["a"].graph.goal == {"list": [1], "size": 1}

@@ -229,6 +229,28 @@ def test_pydantic_ai_gives_up(models):
     assert [issue.code for issue in caught.value.issues] == ["unknown_dependency"]
 
 
+def test_pydantic_ai_keeps_within_the_budget(models):
+    """
+    Repairs end with the calls that are left, and what was used is counted.
+    """
+    model, asked = scripted_agent(
+        models, {"tasks": [{"id": "a", "handler": "work", "depends_on": ["b"]}]}
+    )
+    budgets = []
+
+    async def planner(goal, ctx):
+        budgets.append(ctx.budget)
+        return await PydanticAIDecomposer(model, max_repair=9).decompose(goal, ctx)
+
+    with pytest.raises(DecompositionFailed) as caught:
+        decompose(planner, functions=FUNCTIONS, limits=Limits(max_calls=2))
+
+    assert len(asked) == budgets[0].calls == 2
+    assert budgets[0].tokens > 0
+    codes = [issue.code for issue in caught.value.issues]
+    assert codes == ["unknown_dependency", "budget_exhausted"]
+
+
 def test_an_agent_can_be_given(models):
     """
     With instructions and tools of its own; here the model that makes up its answers.

@@ -10,9 +10,10 @@ that takes too long goes on unheard.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from singularity_workflow.errors import DefinitionError
 from singularity_workflow.orchestrator.decomposers.contexts import (
@@ -20,6 +21,7 @@ from singularity_workflow.orchestrator.decomposers.contexts import (
     ReplanContext,
 )
 from singularity_workflow.orchestrator.graphs.graph import TaskGraph, TaskSpec
+from singularity_workflow.worker.threads import DaemonThreads
 
 __all__ = [
     "Decomposer",
@@ -54,6 +56,9 @@ DecomposerLike: TypeAlias = Any
 """All that `as_decomposer` takes."""
 
 _Call: TypeAlias = Callable[..., Any]
+
+_THREADS: Final = DaemonThreads("swf-decomposer")
+"""Not those of the event loop: one that hangs must not keep the program from ending."""
 
 
 class Planner:
@@ -182,7 +187,12 @@ async def call_any(function: _Call, *arguments: object) -> object:
         getattr(function, "__call__", None)  # noqa: B004 - the method, not whether
     ):
         return await function(*arguments)
-    found = await asyncio.to_thread(_without_stop, function, arguments)
+    context = contextvars.copy_context()
+
+    def call() -> object:
+        return context.run(_without_stop, function, arguments)
+
+    found = await asyncio.get_running_loop().run_in_executor(_THREADS, call)
     if inspect.isawaitable(found):
         return await found
     return found

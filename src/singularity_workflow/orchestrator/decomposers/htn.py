@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Self, TypeAlias
 
 from singularity_workflow.errors import DecompositionFailed, DefinitionError
@@ -199,8 +200,20 @@ def _prepend(subtasks: Any, agenda: _Agenda, ctx: DecomposeContext) -> Any:
     # a task within itself without end is no way either
     if agenda.depth > ctx.limits.max_tasks:
         return _NOTHING
+    if isinstance(subtasks, str):
+        raise DecompositionFailed(
+            f"a method of {agenda.name!r} returned {subtasks!r}, which is no list",
+            hint=f"Return [{subtasks[:60]!r}].",
+        )
+    most = ctx.limits.max_tasks
+    listed = list(islice(subtasks, most + 1))
+    if len(listed) > most:
+        raise DecompositionFailed(
+            f"a method of {agenda.name!r} returned more than {most} tasks",
+            hint="Raise max_tasks, or return fewer.",
+        )
     following = agenda.rest
-    for one in reversed(list(subtasks)):
+    for one in reversed(listed):
         name, args = _read_task(one)
         following = _Agenda(name, args, agenda.depth + 1, following)
     return following

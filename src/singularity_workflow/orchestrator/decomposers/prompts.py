@@ -62,7 +62,7 @@ def goal_prompt(goal: object, ctx: DecomposeContext) -> str:
     if ctx.path:
         lines.append(f"It is the task {_json('/'.join(ctx.path))} of a larger goal.")
     if ctx.siblings:
-        others = [[one.id, one.description] for one in ctx.siblings[:50]]
+        others = [[one.id, one.description[:500]] for one in ctx.siblings[:50]]
         lines.append(f"The tasks around it: {_json(others)}")
     if isinstance(ctx, ReplanContext):
         lines += [

@@ -9,6 +9,7 @@ the list of issues.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -26,6 +27,7 @@ from singularity_workflow.orchestrator.decomposers.prompts import (
     repair_prompt,
 )
 from singularity_workflow.orchestrator.graphs.catalog import CatalogView
+from singularity_workflow.orchestrator.graphs.limits import Budget
 
 __all__ = ["PydanticAIDecomposer", "answer_type"]
 
@@ -41,7 +43,7 @@ class PydanticAIDecomposer:
         usage_limits: `UsageLimits` of pydantic-ai for each goal.
         version: Another one, another cache: for a new model or prompt.
 
-    Requests and tokens count in the budget.
+    Requests and tokens count in the budget, which also limits them.
 
     Raises:
         ConfigurationError: If pydantic-ai is not installed.
@@ -81,6 +83,7 @@ class PydanticAIDecomposer:
         """
         from pydantic_ai import ModelRetry, ToolOutput  # noqa: PLC0415 - an extra
         from pydantic_ai.exceptions import AgentRunError  # noqa: PLC0415
+        from pydantic_ai.usage import RunUsage  # noqa: PLC0415
 
         kind = self._type(ctx.catalog)
         told: list[Issue] = []
@@ -94,22 +97,51 @@ class PydanticAIDecomposer:
             return data
 
         plan.__annotations__ = {"answer": kind, "return": dict[str, Any]}
+        usage = RunUsage()
         try:
             result = await self._agent.run(
                 goal_prompt(goal, ctx),
                 instructions=instructions(ctx, self._examples),
                 output_type=ToolOutput(plan, name="plan", max_retries=self._max_repair),
-                usage_limits=self._usage_limits,
+                usage=usage,
+                usage_limits=self._limits(ctx),
             )
         except AgentRunError as error:
+            issue = self._spend(ctx, usage).exceeded("/goal")
             raise DecompositionFailed(
-                f"the model gave no plan that can be used: {error}", issues=told
+                f"the model gave no plan that can be used: {error}",
+                issues=[*told, issue] if issue else told,
             ) from error
-        usage = result.usage
+        except BaseException:
+            self._spend(ctx, usage)
+            raise
+        self._spend(ctx, usage)
+        return result.output
+
+    @staticmethod
+    def _spend(ctx: DecomposeContext, usage: Any) -> Budget:
         ctx.budget.spend(
             calls=usage.requests, tokens=usage.input_tokens + usage.output_tokens
         )
-        return result.output
+        return ctx.budget
+
+    def _limits(self, ctx: DecomposeContext) -> Any:
+        """Return the limits of pydantic-ai, and no more than the budget has left."""
+        from pydantic_ai.usage import UsageLimits  # noqa: PLC0415 - an extra
+
+        own = UsageLimits() if self._usage_limits is None else self._usage_limits
+        budget, limits = ctx.budget, ctx.limits
+        left = {
+            "request_limit": (limits.max_calls, budget.calls),
+            "total_tokens_limit": (limits.max_tokens, budget.tokens),
+        }
+        changed: dict[str, int] = {}
+        for name, (most, used) in left.items():
+            if most is not None:
+                known = getattr(own, name)
+                rest = max(0, most - used)
+                changed[name] = rest if known is None else min(rest, known)
+        return replace(own, **changed)
 
     async def replan(self, ctx: ReplanContext) -> object:
         """Return a plan of what is left; as `decompose`."""

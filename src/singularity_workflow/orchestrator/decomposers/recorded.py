@@ -5,8 +5,10 @@ Record what a decomposer answers, and answer the same again without it.
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from uuid import uuid4
 
 import orjson
 
@@ -63,7 +65,7 @@ class RecordedDecomposer:
         self._mode: RecordMode = chosen
         self._answers = self._read() if chosen != "record" else {}
         self._given: dict[str, int] = {}
-        self._lock = asyncio.Lock()
+        self._lock = threading.Lock()  # engines may have loops of their own
 
     async def decompose(self, goal: Any, ctx: DecomposeContext) -> object:
         """
@@ -99,20 +101,23 @@ class RecordedDecomposer:
     async def _record(self, key: str, goal: Any, answer: object) -> object:
         plain = answer.to_json() if isinstance(answer, TaskGraph) else answer
         plain = orjson.loads(encode_json(plain))
-        async with self._lock:
+        await asyncio.to_thread(self._append, key, goal, plain)
+        return answer
+
+    def _append(self, key: str, goal: Any, plain: Any) -> None:
+        with self._lock:
             entry = self._answers.setdefault(key, {"goal": goal, "answers": []})
             entry["answers"].append(plain)
             data = orjson.dumps(
                 {"version": 1, "goals": self._answers},
                 option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS,
             )
-            await asyncio.to_thread(_write, self._path, data)
-        return answer
+            _write(self._path, data)
 
     def _read(self) -> dict[str, Any]:
         try:
             data = orjson.loads(self._path.read_bytes())
-            answers: dict[str, Any] = dict(data["goals"])
+            answers = {key: _entry(one) for key, one in dict(data["goals"]).items()}
         except FileNotFoundError:
             if self._mode == "replay":
                 raise InvalidSetting(f"there is no file {self._path}") from None
@@ -124,8 +129,18 @@ class RecordedDecomposer:
         return answers
 
 
+def _entry(given: Any) -> dict[str, Any]:
+    if not isinstance(given["answers"], list):
+        raise TypeError("the answers for a goal are no list")
+    return dict(given)
+
+
 def _write(path: Path, data: bytes) -> None:
     """Write the file as a whole: who reads it meanwhile reads the old one."""
-    other = path.with_name(f"{path.name}.new")
-    other.write_bytes(data)
-    other.replace(path)
+    # a name of its own: another process may write at the same time
+    other = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    try:
+        other.write_bytes(data)
+        other.replace(path)
+    finally:
+        other.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from singularity_workflow.errors import DecompositionFailed, DefinitionError
 from singularity_workflow.orchestrator.decomposers.adapting import (
     Planner,
     as_decomposer,
+    call_any,
 )
 from singularity_workflow.orchestrator.decomposers.contexts import (
     DecomposeContext,
@@ -59,6 +60,12 @@ class Rule:
             )
         return bool(when(goal))
 
+    async def answer(self, goal: Any, ctx: DecomposeContext) -> object:
+        """Return the tasks for *goal*, made by a function if they are one."""
+        if not callable(self.tasks):
+            return self.tasks
+        return await as_decomposer(self.tasks).decompose(goal, ctx)
+
 
 class RuleDecomposer:
     """
@@ -87,16 +94,14 @@ class RuleDecomposer:
         Raises:
             DecompositionFailed: No rule matches.
         """
-        rule = self.match(goal)
-        if rule is None:
+        rule = await call_any(self.match, goal)
+        if not isinstance(rule, Rule):
             raise DecompositionFailed(
                 f"none of {len(self.rules)} rules is for the goal "
                 f"{goal_text(goal)[:80]!r}",
                 hint="Add one with when=None, or use HybridDecomposer(rules, other).",
             )
-        if not callable(rule.tasks):
-            return rule.tasks
-        return await as_decomposer(rule.tasks).decompose(goal, ctx)
+        return await rule.answer(goal, ctx)
 
 
 class HybridDecomposer:
@@ -122,8 +127,9 @@ class HybridDecomposer:
 
     async def decompose(self, goal: Any, ctx: DecomposeContext) -> object:
         """Return the tasks of the first rule that matches, else the other's answer."""
-        if self._rules.match(goal) is not None:
-            return await self._rules.decompose(goal, ctx)
+        rule = await call_any(self._rules.match, goal)
+        if isinstance(rule, Rule):
+            return await rule.answer(goal, ctx)
         return await self._other.decompose(goal, ctx)
 
     async def replan(self, ctx: ReplanContext) -> object:

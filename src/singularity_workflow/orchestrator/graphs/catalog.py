@@ -7,14 +7,16 @@ values: neither resources nor the context.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic.errors import PydanticUserError
 
 from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.adapters import (
@@ -52,6 +54,8 @@ class Handler:
         signature: What it takes and returns.
         takes_others: Whether it has `**kwargs`.
         settable: The parameters that a plan may give, by name.
+        closed: Names that are not for `**kwargs`: what the application has bound
+            already, as with `partial`.
         resources: The parameters that a worker gives, by name.
         adapters: Where built type adapters are kept.
     """
@@ -61,10 +65,11 @@ class Handler:
     signature: Signature
     takes_others: bool
     settable: Mapping[str, Parameter]
+    closed: frozenset[str]
     resources: Mapping[str, Parameter]
     adapters: Adapters = field(repr=False)
 
-    @cached_property
+    @functools.cached_property
     def required(self) -> tuple[str, ...]:
         """The settable parameters without a default, but `input`."""
         return tuple(
@@ -73,7 +78,7 @@ class Handler:
             if not one.has_default and name != "input"
         )
 
-    @cached_property
+    @functools.cached_property
     def takes(self) -> frozenset[str]:
         """Names of all its parameters."""
         return frozenset(one.name for one in self.signature.parameters)
@@ -97,23 +102,26 @@ class Handler:
             return describe_failure(error)
         return None
 
-    @cached_property
+    @functools.cached_property
     def output_schema(self) -> Mapping[str, Any] | None:
         """JSON Schema of what it returns, None if it does not say."""
         codec = OutputCodec(self.name, self.signature.returns, self.adapters)
         if not is_checked(codec.annotation):
             return None
         adapter = self.adapters.get(codec.annotation, f"the output of {self.name!r}")
-        schema: Mapping[str, Any] = adapter.json_schema(mode="serialization")
+        try:
+            schema: Mapping[str, Any] = adapter.json_schema(mode="serialization")
+        except PydanticUserError:
+            return None  # it can be dumped, and nobody can say as what
         return schema
 
-    @cached_property
+    @functools.cached_property
     def description(self) -> str:
         """The first paragraph of its docstring."""
         text = inspect.getdoc(self.function) or ""
         return " ".join(text.split("\n\n")[0].split())
 
-    @cached_property
+    @functools.cached_property
     def parameters_schema(self) -> dict[str, Any]:
         """JSON Schema of the arguments that a plan may give."""
         properties: dict[str, Any] = {}
@@ -191,6 +199,16 @@ class Catalog(Mapping[str, Handler]):
         """The functions by name."""
         return {name: one.function for name, one in self._handlers.items()}
 
+    @functools.cached_property
+    def reserved(self) -> frozenset[str]:
+        """Names of what workers give to functions, which no task may have."""
+        return frozenset(
+            one.name
+            for handler in self._handlers.values()
+            for one in handler.signature.parameters
+            if one.name not in handler.settable and not _is_special(one)
+        )
+
     def only(self, names: Iterable[str]) -> Catalog:
         """
         Return a catalog with just these functions, for a goal that may use no others.
@@ -211,7 +229,7 @@ class Catalog(Mapping[str, Handler]):
             kept[name] = self._handlers[name].function
         return Catalog(kept, resources=self.resources)
 
-    @cached_property
+    @functools.cached_property
     def view(self) -> CatalogView:
         """What a decomposer is told: names and schemas, no functions."""
         return CatalogView(
@@ -256,7 +274,7 @@ class CatalogView:
         """Names of the functions."""
         return tuple(one["name"] for one in self.entries)
 
-    @cached_property
+    @functools.cached_property
     def hash(self) -> str:
         """The same for catalogs that look the same to a decomposer."""
         return goal_hash([dict(one) for one in self.entries])
@@ -282,12 +300,14 @@ def _read_handler(
         for one in signature.parameters
         if _is_settable(one, resources, adapters)
     }
+    OutputCodec(name, signature.returns, adapters)  # refuses what is never JSON
     return Handler(
         name=name,
         function=function,
         signature=signature,
         takes_others=inspect.Parameter.VAR_KEYWORD in kinds,
         settable=settable,
+        closed=_names_of(function) - settable.keys(),
         resources={
             one.name: one
             for one in signature.parameters
@@ -299,6 +319,20 @@ def _read_handler(
     )
 
 
+def _names_of(function: Any) -> frozenset[str]:
+    """Return the names of all parameters of what is called at last."""
+    names: set[str] = set()
+    while function is not None:
+        with contextlib.suppress(TypeError, ValueError):
+            names.update(inspect.signature(function).parameters)
+        if isinstance(function, functools.partial):
+            names.update(function.keywords)
+            function = function.func
+        else:
+            function = getattr(function, "__func__", None)
+    return frozenset(names)
+
+
 def _is_settable(
     parameter: Parameter, resources: frozenset[str], adapters: Adapters
 ) -> bool:
@@ -308,9 +342,11 @@ def _is_settable(
     if not is_checked(parameter.annotation):
         return True
     try:
-        adapters.get(parameter.annotation, f"parameter {parameter.name!r}")
-    except DefinitionError:
-        return False  # such as a pool or a client, which a worker may have
+        adapters.get(
+            parameter.annotation, f"parameter {parameter.name!r}"
+        ).json_schema()
+    except (DefinitionError, PydanticUserError):
+        return False  # such as a pool or a callback, which a worker may have
     return True
 
 

@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 MAX_ID_LENGTH: Final = 63
+MAX_ATTEMPTS: Final = 1_000
+"""Of a task: a plan is not to keep a worker for ever."""
+
 ID_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
 
 TaskId: TypeAlias = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
@@ -91,14 +94,16 @@ Argument: TypeAlias = Annotated[
 
 
 def _to_policy(value: object) -> RetryPolicy:
-    if isinstance(value, RetryPolicy):
-        return value
-    if not isinstance(value, dict):
+    if isinstance(value, dict):
+        try:
+            value = RetryPolicy.from_json(value)
+        except DefinitionError as error:
+            raise ValueError(error.message) from None
+    if not isinstance(value, RetryPolicy):
         raise ValueError(f"must be an object, got {value!r}")
-    try:
-        return RetryPolicy.from_json(value)
-    except DefinitionError as error:
-        raise ValueError(error.message) from None
+    if value.max_attempts > MAX_ATTEMPTS:
+        raise ValueError(f"max_attempts must be at most {MAX_ATTEMPTS}")
+    return value
 
 
 def _to_timeout(value: object) -> timedelta | Literal["auto"]:
@@ -119,7 +124,11 @@ Policy: TypeAlias = Annotated[
         {
             "type": "object",
             "properties": {
-                "max_attempts": {"type": "integer", "minimum": 1},
+                "max_attempts": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_ATTEMPTS,
+                },
                 "delay": {"type": "number", "minimum": 0},
                 "backoff": {"type": "number", "minimum": 1},
                 "max_delay": {"type": "number", "minimum": 0},
@@ -157,7 +166,7 @@ class TaskSpec(BaseModel):
         args: The handler's arguments: values, or references to outputs.
         depends_on: Tasks that must complete first.
         map_over: An array: the task runs once for each element of it.
-        retry: How it is tried again.
+        retry: How it is tried again; at most 1,000 attempts.
         timeout: Longest time of an attempt, in seconds. "auto" leaves it to what was
             learned.
         pure: Whether the same arguments always give the same output.

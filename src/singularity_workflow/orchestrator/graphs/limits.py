@@ -4,8 +4,9 @@ How far the decomposition of a goal may go, and what it has used of that.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -141,14 +142,37 @@ class Budget:
         )
         for name, amount, limit, what in used:
             if limit is not None and amount >= limit:
-                return Issue(
-                    code="budget_exhausted",
-                    pointer=pointer,
-                    message=f"the decomposition may take {limit:g} {what}, and "
-                    "they are used up",
-                    hint=f"Raise {name}, or decompose into fewer goals.",
-                )
+                return _used_up(name, limit, what, pointer)
         return None
+
+    async def answer(
+        self, asked: Awaitable[object], pointer: str = ""
+    ) -> tuple[object, Issue | None]:
+        """
+        Return what a decomposer answers, or the issue that its time is over.
+
+        Args:
+            asked: What is awaited.
+            pointer: What the answer is for.
+        """
+        limit = asyncio.timeout(self.seconds_left)
+        try:
+            async with limit:
+                return await asked, None
+        except TimeoutError:
+            if not limit.expired():
+                raise  # its own
+            seconds = self.limits.seconds or 0.0
+            return None, _used_up("timeout", seconds, "seconds", pointer)
+
+
+def _used_up(name: str, limit: float, what: str, pointer: str) -> Issue:
+    return Issue(
+        code="budget_exhausted",
+        pointer=pointer,
+        message=f"the decomposition may take {limit:g} {what}, and they are used up",
+        hint=f"Raise {name}, or decompose into fewer goals.",
+    )
 
 
 def _check(name: str, value: object, highest: int) -> None:

@@ -15,16 +15,18 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from singularity_workflow.model.issues import Issue, json_pointer
+from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.names import did_you_mean, name_problem
 from singularity_workflow.orchestrator.graphs.graph import (
     ID_PATTERN,
     MAX_ID_LENGTH,
+    Ref,
     TaskGraph,
     TaskSpec,
 )
 from singularity_workflow.orchestrator.graphs.limits import MAX_TASKS
 from singularity_workflow.orchestrator.graphs.scanning import to_plain
+from singularity_workflow.orchestrator.graphs.schema_paths import pointer_to
 from singularity_workflow.orchestrator.graphs.texts import find_plan
 
 __all__ = ["parse_graph"]
@@ -52,7 +54,8 @@ def parse_graph(
     .. versionadded:: 0.1
     """
     if isinstance(data, TaskGraph):
-        return _with_goal(data, goal), []
+        issues = _value_issues(data)
+        return (None, issues) if issues else (_with_goal(data, goal), [])
     if isinstance(data, (str, bytes, bytearray)):
         text = data if isinstance(data, str) else bytes(data)
         data, issues = find_plan(text)
@@ -69,6 +72,31 @@ def parse_graph(
     return _read_object(plain, goal)
 
 
+def _value_issues(graph: TaskGraph) -> list[Issue]:
+    """Return what in the values of a graph that was made by code cannot be stored."""
+    wrong = [n for n, one in enumerate(graph.tasks) if not isinstance(one, TaskSpec)]
+    if wrong:
+        message = (
+            f"a task must be a TaskSpec, got {type(graph.tasks[wrong[0]]).__name__}"
+        )
+        return [_issue("bad_type", pointer_to("tasks", wrong[0]), message, _FORM)]
+    values = {
+        "goal": graph.goal,
+        "tasks": [
+            {
+                "description": one.description,
+                "goal": one.goal,
+                "args": {
+                    name: None if isinstance(value, Ref) else value
+                    for name, value in one.args.items()
+                },
+            }
+            for one in graph.tasks
+        ],
+    }
+    return to_plain(values)[1]
+
+
 _FORM: Final = 'Write {"tasks": [{"id": ..., "depends_on": [...]}, ...]}.'
 
 
@@ -76,8 +104,9 @@ def _read_object(
     plain: dict[str, Any], goal: object
 ) -> tuple[TaskGraph | None, list[Issue]]:
     issues = _unknown(plain, _GRAPH_MEMBERS, "", "the plan")
-    if plain.get("version", 1) != 1:
-        message = f"version {plain['version']!r} of the plan's form is not known"
+    version = plain.get("version", 1)
+    if version != 1 or isinstance(version, bool):
+        message = f"version {_shown(version)} of the plan's form is not known"
         issues.append(_issue("bad_value", "/version", message, "Write 1."))
     tasks = plain.get("tasks")
     if "tasks" not in plain:
@@ -121,14 +150,18 @@ class _TaskReader:
 
     def read(self, number: int, data: object) -> TaskSpec | None:
         """Return a task, or None after keeping what is wrong with it."""
-        pointer = json_pointer("tasks", number)
+        pointer = pointer_to("tasks", number)
         if not isinstance(data, dict):
             message = f"a task must be an object, got {_kind(data)}"
             self.issues.append(_issue("bad_type", pointer, message, _FORM))
             return None
         before = len(self.issues)
         has_room = before < _MAX_SUGGESTIONS
-        what = f"task {data['id']!r}" if isinstance(data.get("id"), str) else "the task"
+        what = (
+            f"task {_shown(data['id'])}"
+            if isinstance(data.get("id"), str)
+            else "the task"
+        )
         self.issues += _unknown(data, _TASK_MEMBERS, pointer, what, hints=has_room)
         if "id" not in data:
             message = "the task has no id"
@@ -174,11 +207,11 @@ def _from_pydantic(
     return [
         Issue(
             code=_CODES.get(one["type"], "bad_value"),
-            pointer=json_pointer(
+            pointer=pointer_to(
                 *prefix,
                 *(part for part in one["loc"] if part not in _TAGS),
             ),
-            message=f"{what}: {one['msg']}",
+            message=f"{what}: {_short(one['msg'])}",
         )
         for one in error.errors(include_url=False, include_context=False)[:20]
     ]
@@ -210,7 +243,7 @@ def _unknown(
     return [
         _issue(
             "unknown_member",
-            pointer + json_pointer(key),
+            pointer + pointer_to(key),
             f"{what} has {_shown(key)}, which is no member of it",
             (did_you_mean(key, known) if hints else None)
             or f"The members are {', '.join(known)}.",
@@ -236,6 +269,10 @@ def _kind(value: object) -> str:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 300 else text[:297] + "..."
 
 
 def _issue(code: str, pointer: str, message: str, hint: str | None = None) -> Issue:

@@ -9,6 +9,8 @@ recurses.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Final
@@ -18,7 +20,14 @@ from pydantic import BaseModel
 
 from singularity_workflow.model.issues import Issue, json_pointer
 
-__all__ = ["MAX_NESTING", "MAX_TEXT", "MAX_VALUES", "decode_text", "to_plain"]
+__all__ = [
+    "MAX_NESTING",
+    "MAX_TEXT",
+    "MAX_VALUES",
+    "decode_text",
+    "repeated_members",
+    "to_plain",
+]
 
 MAX_NESTING: Final = 64
 """Levels of objects and arrays in each other; a plan needs six."""
@@ -36,10 +45,33 @@ def decode_text(text: str | bytes) -> tuple[Any, list[Issue]]:
     if len(text) > MAX_TEXT:
         return None, [_issue("too_large", (), f"the text has {len(text)} characters")]
     try:
-        return orjson.loads(text), []
+        value = orjson.loads(text)
     except ValueError as error:
         message = f"the plan must be JSON: {error}"
         return None, [_issue("bad_json", (), message)]
+    return value, repeated_members(text)
+
+
+def repeated_members(text: str | bytes) -> list[Issue]:
+    """
+    Return an issue for each member that an object of a JSON document has twice.
+
+    Of those a parser keeps the last, and so a task would be gone without a word.
+    """
+    found: list[Issue] = []
+
+    def count(members: list[tuple[str, object]]) -> None:
+        names: set[str] = set()
+        for name, _ in members:
+            if name in names and len(found) < _MOST_ISSUES:
+                message = f"the plan has {_show(name)} twice in one object"
+                found.append(_issue("bad_json", (), message))
+            names.add(name)
+
+    # what cannot be read is too deep for a plan in any case
+    with contextlib.suppress(RecursionError, ValueError):
+        json.loads(text, object_pairs_hook=count, parse_int=len, parse_float=len)
+    return found
 
 
 def to_plain(value: object) -> tuple[Any, list[Issue]]:
@@ -129,7 +161,7 @@ class _Scan:
 
 
 def _issue(code: str, path: tuple[Any, ...], message: str) -> Issue:
-    shown = path[:8]
+    shown = [part[:60] if isinstance(part, str) else part for part in path[:8]]
     return Issue(code=code, pointer=json_pointer(*shown), message=message)
 
 

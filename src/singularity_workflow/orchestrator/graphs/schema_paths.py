@@ -7,11 +7,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from singularity_workflow.model.issues import json_pointer
 from singularity_workflow.model.names import did_you_mean
 
-__all__ = ["look_up", "path_problem", "tokens"]
+__all__ = ["MAX_PATH", "is_no_array", "look_up", "path_problem", "pointer_to", "tokens"]
+
+MAX_PATH: Final = 4_096
+"""Characters of a pointer into an output."""
 
 _MOST_SCHEMAS: Final = 64
+_LONGEST_PART: Final = 200
+
+
+def pointer_to(*parts: str | int) -> str:
+    """Return the pointer to a member of a plan; what is no name in it is cut."""
+    return json_pointer(
+        *(part[:_LONGEST_PART] if isinstance(part, str) else part for part in parts)
+    )
 
 
 def tokens(path: str) -> list[str]:
@@ -36,12 +48,32 @@ def look_up(value: Any, path: str) -> Any:
     return value
 
 
-def path_problem(schema: Mapping[str, Any], path: str) -> str | None:
+def path_problem(
+    schema: Mapping[str, Any], path: str, *, has_hint: bool = True
+) -> str | None:
     """
     Return why nothing can be at *path* of a value of *schema*, or None.
 
-    What the schema does not rule out may be there.
+    What the schema does not rule out may be there. What was probably meant is found
+    with *has_hint*, and takes its time.
     """
+    found, problem = _walk(schema, path, has_hint=has_hint)
+    return None if found else problem
+
+
+def is_no_array(schema: Mapping[str, Any], path: str) -> bool:
+    """Tell whether what is at *path* of a value of *schema* can be no array."""
+    found, _ = _walk(schema, path, has_hint=False)
+    kinds = [one.get("type") for one in _resolved(found, schema.get("$defs", {}))]
+    return bool(kinds) and all(
+        isinstance(kind, str) and kind != "array" for kind in kinds
+    )
+
+
+def _walk(
+    schema: Mapping[str, Any], path: str, *, has_hint: bool
+) -> tuple[list[Mapping[str, Any]], str]:
+    """Return the schemas of what may be at *path*; or none, and why."""
     definitions = schema.get("$defs", {})
     current = [schema]
     for part in tokens(path):
@@ -52,11 +84,11 @@ def path_problem(schema: Mapping[str, Any], path: str) -> str | None:
             if member is not None:
                 found.append(member)
         if not found:
-            hint = did_you_mean(part, known)
-            problem = f"the output has no {part!r} there"
-            return f"{problem}. {hint}" if hint else problem
+            hint = did_you_mean(part, known) if has_hint else None
+            problem = f"the output has no {part[:60]!r} there"
+            return [], f"{problem}. {hint}" if hint else problem
         current = found
-    return None
+    return current, ""
 
 
 def _resolved(

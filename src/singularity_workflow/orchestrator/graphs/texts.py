@@ -19,6 +19,7 @@ from singularity_workflow.orchestrator.graphs.scanning import (
     MAX_NESTING,
     MAX_TEXT,
     decode_text,
+    repeated_members,
 )
 
 __all__ = ["find_plan"]
@@ -39,21 +40,22 @@ def find_plan(text: str | bytes) -> tuple[Any, list[Issue]]:
     the last that is JSON at all: models think first and answer then.
     """
     value, issues = decode_text(text)
-    if not issues or len(text) > MAX_TEXT:
+    if value is not None or not issues or len(text) > MAX_TEXT:
         return value, issues
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     best: Any = None
+    chosen = ""
     for part in _parts(text):
         try:
             found = orjson.loads(part)
         except ValueError:
             continue
         if _is_plan(found) or (best is None and isinstance(found, (dict, list))):
-            best = found
+            best, chosen = found, part
     if best is None:
         return None, [_no_plan(text, issues)]
-    return best, []
+    return best, repeated_members(chosen)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from singularity_workflow.model.cycles import find_cycles
-from singularity_workflow.model.issues import Issue, json_pointer
+from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.names import did_you_mean, name_problem
 from singularity_workflow.orchestrator.graphs.catalog import Catalog, Handler
 from singularity_workflow.orchestrator.graphs.graph import Ref, TaskGraph, TaskSpec
 from singularity_workflow.orchestrator.graphs.limits import Limits
-from singularity_workflow.orchestrator.graphs.schema_paths import path_problem
+from singularity_workflow.orchestrator.graphs.schema_paths import (
+    MAX_PATH,
+    is_no_array,
+    path_problem,
+    pointer_to,
+)
 
 __all__ = ["validate"]
 
@@ -101,14 +107,22 @@ class _Validation:
         if first != number:
             yield _issue(
                 "duplicate_id",
-                json_pointer("tasks", number, "id"),
+                pointer_to("tasks", number, "id"),
                 f"there are two tasks {task.id!r}: tasks {first} and {number}",
                 "Give one of them another id.",
             )
         elif problem := name_problem(task.id):
             message = f"the task id {task.id!r} {problem}"
-            pointer = json_pointer("tasks", number, "id")
+            pointer = pointer_to("tasks", number, "id")
             yield _issue("bad_name", pointer, message, f"'{task.id}_task' would do.")
+        elif task.id in self._catalog.reserved:
+            yield _issue(
+                "bad_name",
+                pointer_to("tasks", number, "id"),
+                f"the task id {task.id!r} is the name of a resource, whose place its "
+                "output would take",
+                f"'{task.id}_task' would do.",
+            )
         yield from self._edge_issues(number, task)
         if task.goal is not None:
             yield from self._nesting_issues(number, task)
@@ -118,15 +132,24 @@ class _Validation:
     def _edge_issues(self, number: int, task: TaskSpec) -> Iterator[Issue]:
         for position, name in enumerate(task.depends_on):
             if name == task.id or name not in self._numbers:
-                pointer = json_pointer("tasks", number, "depends_on", position)
+                pointer = pointer_to("tasks", number, "depends_on", position)
                 yield self._no_dependency(task, name, pointer)
         for name, ref in task.refs.items():
             yield from self._ref_issues(
-                task, ref, json_pointer("tasks", number, "args", name)
+                task, ref, pointer_to("tasks", number, "args", name)
             )
         if task.map_over is not None:
-            pointer = json_pointer("tasks", number, "map_over")
-            yield from self._ref_issues(task, task.map_over, pointer)
+            pointer = pointer_to("tasks", number, "map_over")
+            issues = [*self._ref_issues(task, task.map_over, pointer)]
+            yield from issues
+            if not issues and self._is_no_array(task.map_over):
+                yield _issue(
+                    "bad_ref_path",
+                    f"{pointer}/path",
+                    f"task {task.id!r} maps over {_show(task.map_over.path)} of "
+                    f"{task.map_over.task!r}, which is no array",
+                    "Refer to an array in it, or to the output of another task.",
+                )
 
     def _no_dependency(self, task: TaskSpec, name: str, pointer: str) -> Issue:
         if name == task.id:
@@ -136,12 +159,12 @@ class _Validation:
                 f"task {task.id!r} depends on itself",
                 "Take it out.",
             )
-        others = [one for one in self._numbers if one != task.id]
         return _issue(
             "unknown_dependency",
             pointer,
             f"task {task.id!r} depends on {_show(name)}, which does not exist",
-            self._suggest(name, others) or "Use the id of a task of this plan.",
+            self._suggest(name, self._numbers, task.id)
+            or "Use the id of a task of this plan.",
         )
 
     def _ref_issues(self, task: TaskSpec, ref: Ref, pointer: str) -> Iterator[Issue]:
@@ -158,19 +181,37 @@ class _Validation:
     def _path_problem(self, ref: Ref) -> str | None:
         if not ref.path:
             return None
+        if len(ref.path) > MAX_PATH:
+            return f"a path has at most {MAX_PATH} characters"
         if not _POINTER.fullmatch(ref.path):
-            return "that is no JSON pointer, which begins with '/'"
+            return "that is no JSON pointer, which begins with '/' and has '~0' for '~'"
         other = self._graph.tasks[self._numbers[ref.task]]
         handler = self._catalog.get(other.function)
-        if other.is_compound or handler is None:
+        if other.becomes_goal or handler is None:
             return None  # which is known when it is decomposed
         key = (handler.name, other.map_over is not None, ref.path)
         if key not in self._paths:
-            self._paths[key] = _output_problem(handler, other, ref.path)
+            schema, problem = _output_schema(handler, other), None
+            if schema is not None:
+                has_hint = self._suggestions > 0
+                problem = path_problem(schema, ref.path, has_hint=has_hint)
+                self._suggestions -= has_hint and problem is not None
+            self._paths[key] = problem
         return self._paths[key]
 
+    def _is_no_array(self, ref: Ref) -> bool:
+        """Tell whether there can be nothing to map over."""
+        other = self._graph.tasks[self._numbers[ref.task]]
+        handler = self._catalog.get(other.function)
+        if other.is_compound or handler is None:
+            return False
+        if other.becomes_goal and ref.path:
+            return False  # the goal in its place may give one there
+        schema = _output_schema(handler, other)
+        return schema is not None and is_no_array(schema, ref.path)
+
     def _nesting_issues(self, number: int, task: TaskSpec) -> Iterator[Issue]:
-        pointer = json_pointer("tasks", number, "goal")
+        pointer = pointer_to("tasks", number, "goal")
         if task.is_compound and not self._is_nestable:
             yield _issue(
                 "no_primitive",
@@ -199,12 +240,11 @@ class _Validation:
                     f"task {task.id!r} has no handler and no goal, and there is no "
                     "function of its name"
                 )
-            names = list(self._catalog)
-            hint = self._suggest(task.function, names)
+            hint = self._suggest(task.function, self._catalog)
             if hint is None and self._suggestions:
-                listed = ", ".join(names[:_SHOWN])
+                listed = ", ".join(islice(self._catalog, _SHOWN))
                 hint = f"The functions are {listed or 'none'}."
-            pointer = json_pointer("tasks", number, member)
+            pointer = pointer_to("tasks", number, member)
             yield _issue("unknown_handler", pointer, message, hint)
             return
         if task.args:
@@ -215,18 +255,21 @@ class _Validation:
         self, number: int, task: TaskSpec, handler: Handler
     ) -> Iterator[Issue]:
         for name, value in task.args.items():
-            pointer = json_pointer("tasks", number, "args", name)
+            pointer = pointer_to("tasks", number, "args", name)
             what = f"argument {_show(name)} of task {task.id!r}"
             if name in handler.takes and self._is_given(name, task, handler):
                 yield _issue("bad_args", pointer, f"{what} is not the plan's to give")
             elif name not in handler.settable and (
-                not handler.takes_others or not name.isidentifier() or name in _GIVEN
+                not handler.takes_others
+                or not name.isidentifier()
+                or name in _GIVEN
+                or name in handler.closed
             ):
                 yield _issue(
                     "bad_args",
                     pointer,
                     f"{what}: {handler.name!r} takes no such argument",
-                    self._suggest(name, list(handler.settable))
+                    self._suggest(name, handler.settable)
                     or f"It takes {', '.join(handler.settable) or 'none'}.",
                 )
             elif not isinstance(value, Ref) and (
@@ -254,7 +297,7 @@ class _Validation:
             and name not in needs
             and not (is_map and name in ("item", "index"))
         ]
-        pointer = json_pointer("tasks", number, "args")
+        pointer = pointer_to("tasks", number, "args")
         for name in left:
             if name in self._numbers and name != task.id:
                 yield _issue(
@@ -291,7 +334,7 @@ class _Validation:
             names = [tasks[number].id for number in cycle]
             yield _issue(
                 "cycle",
-                json_pointer("tasks", cycle[0], "depends_on"),
+                pointer_to("tasks", cycle[0], "depends_on"),
                 f"these tasks wait for each other in a circle: {_path(names)}",
                 "Read the arrow as 'waits for' and take out one of them.",
             )
@@ -305,21 +348,21 @@ class _Validation:
             if count > most and name in self._numbers:
                 yield _issue(
                     "fan_out_limit",
-                    json_pointer("tasks", self._numbers[name]),
+                    pointer_to("tasks", self._numbers[name]),
                     f"{count} tasks depend on {name!r}, and at most {most} may",
                     "Map over its output instead.",
                 )
 
     def _output_issues(self) -> Iterator[Issue]:
         for name, ref in (self._graph.outputs or {}).items():
-            pointer = json_pointer("outputs", name)
+            pointer = pointer_to("outputs", name)
             if ref.task not in self._numbers:
                 yield _issue(
                     "unreachable_output",
                     f"{pointer}/task",
                     f"output {_show(name)} is of task {_show(ref.task)}, which does "
                     "not exist",
-                    self._suggest(ref.task, list(self._numbers)),
+                    self._suggest(ref.task, self._numbers),
                 )
             elif problem := self._path_problem(ref):
                 yield _issue(
@@ -329,21 +372,21 @@ class _Validation:
                     f"{problem}",
                 )
 
-    def _suggest(self, name: str, others: list[str]) -> str | None:
+    def _suggest(
+        self, name: str, others: Collection[str], but: str | None = None
+    ) -> str | None:
         """Return what was probably meant; for the first ones, as it takes its time."""
         if not self._suggestions:
             return None
         self._suggestions -= 1
-        return did_you_mean(name, others)
+        return did_you_mean(name, [one for one in others if one != but])
 
 
-def _output_problem(handler: Handler, task: TaskSpec, path: str) -> str | None:
-    schema: Mapping[str, Any] | None = handler.output_schema
-    if schema is None:
-        return None
-    if task.map_over is not None:
-        schema = {"type": "array", "items": schema, "$defs": schema.get("$defs", {})}
-    return path_problem(schema, path)
+def _output_schema(handler: Handler, task: TaskSpec) -> Mapping[str, Any] | None:
+    schema = handler.output_schema
+    if schema is None or task.map_over is None:
+        return schema
+    return {"type": "array", "items": schema, "$defs": schema.get("$defs", {})}
 
 
 def _path(names: list[str]) -> str:

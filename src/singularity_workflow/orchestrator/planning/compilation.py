@@ -28,7 +28,6 @@ from singularity_workflow.orchestrator.graphs.limits import MAX_DEPTH, MAX_TASKS
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.graphs.validation import validate
 from singularity_workflow.orchestrator.planning.plan import (
-    OUTPUTS,
     Group,
     Kept,
     Output,
@@ -37,8 +36,8 @@ from singularity_workflow.orchestrator.planning.plan import (
     Source,
     flatten,
 )
+from singularity_workflow.orchestrator.planning.step_names import ATTEMPT, OUTPUTS
 from singularity_workflow.orchestrator.planning.task_functions import (
-    ATTEMPT,
     GoalCalls,
     attempt_function,
     child_input,

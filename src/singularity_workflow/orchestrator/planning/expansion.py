@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -91,6 +92,7 @@ async def expand(
     known: Mapping[str, GoalTree] | None = None,
     used_tasks: int = 0,
     concurrency: int = 1,
+    is_flat: bool = True,
     notify: Callable[[str, Mapping[str, Any]], None] = lambda name, members: None,
 ) -> Expansion:
     """
@@ -113,6 +115,7 @@ async def expand(
         known: What tasks of the first level were decomposed into before, by id.
         used_tasks: Tasks that there are elsewhere, of those that there may be.
         concurrency: How many goals of one level are decomposed at once.
+        is_flat: Whether all levels become one run, as of `flatten`.
         notify: Told of what happens meanwhile, as name and members of an event.
 
     Returns:
@@ -126,6 +129,7 @@ async def expand(
         decompose, catalog, limits, budget=budget or Budget(limits), mode=mode,
         failures=failures, attempt=attempt, notify=notify, known=known or {},
         used_tasks=used_tasks, place=tuple(place), concurrency=concurrency,
+        is_flat=is_flat,
     )  # fmt: skip
     return await driver.expand(goal, graph, depth, tuple(ancestors), inputs)
 
@@ -148,8 +152,10 @@ class _Driver:
         used_tasks: int,
         place: tuple[str, ...],
         concurrency: int,
+        is_flat: bool,
     ) -> None:
         self._concurrency = concurrency
+        self._is_flat = is_flat
         self._place = place
         self._known = known
         self._notify = notify
@@ -191,7 +197,7 @@ class _Driver:
         if not self._issues:
             tree = self._tree(())
             if self._mode == "eager":
-                self._issues += flatten(tree)[1]
+                self._issues += flatten(tree, is_flat=self._is_flat)[1]
         return Expansion(
             tree=None if self._issues else tree,
             issues=tuple(self._issues),
@@ -240,7 +246,7 @@ class _Driver:
             catalog=self._catalog.view,
             limits=self._limits,
             budget=self._budget,
-            inputs=one.inputs,
+            inputs=deepcopy(one.inputs),
             siblings=one.siblings,
             failures=self._failures,
             attempt=self._attempt,
@@ -251,8 +257,12 @@ class _Driver:
         )
         if one.path:
             tell("goal_decomposition_started", {})
-        answer = await self._decompose(one.goal, context)
-        graph, issues = parse_graph(answer, goal=one.goal)
+        # of its own: what it does to them must not be what runs
+        asked = self._decompose(deepcopy(one.goal), context)
+        answer, late = await self._budget.answer(asked, "/goal")
+        graph, issues = None, [] if late is None else [late]
+        if late is None:
+            graph, issues = parse_graph(answer, goal=one.goal)
         if graph is None:
             if one.path:
                 tell("goal_decomposition_failed", {"issues": issues})

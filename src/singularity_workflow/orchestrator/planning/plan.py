@@ -27,9 +27,9 @@ from singularity_workflow.orchestrator.graphs.graph import (
 )
 from singularity_workflow.orchestrator.graphs.schema_paths import tokens
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
+from singularity_workflow.orchestrator.planning.step_names import OUTPUTS
 
 __all__ = [
-    "OUTPUTS",
     "Group",
     "Kept",
     "Output",
@@ -42,10 +42,10 @@ __all__ = [
     "kept_key",
 ]
 
-OUTPUTS: Final = "_outputs"
-"""Name of the step that makes the result of a plan with outputs; no task has it."""
-
 ID_SEPARATOR: Final = "__"
+
+MAX_EDGES: Final = 200_000
+"""Of nested goals in one run: who waits for a goal waits for each of its last tasks."""
 
 _Path: TypeAlias = tuple[str, ...]
 
@@ -285,11 +285,15 @@ class _Flattener:
 
     def plan(self) -> Plan:
         top = self._levels[()]
-        return Plan(
-            goal=self._goal,
-            tasks=tuple(self._tasks()),
-            outputs=self._outputs(top),
-        )
+        tasks: list[PlannedTask] = []
+        left, seen = MAX_EDGES, {id(None): 0}
+        for task in self._tasks():
+            tasks.append(task)
+            left -= len(task.waits_for) + _edges_of(task.scope, seen)
+            if left < 0 and len(self._levels) > 1:
+                self._add_too_many()
+                break
+        return Plan(goal=self._goal, tasks=tuple(tasks), outputs=self._outputs(top))
 
     def _place(self, top: GoalTree) -> None:
         """Give every task its id, level by level: the upper ones keep theirs."""
@@ -339,7 +343,7 @@ class _Flattener:
             pointer = f"{level.pointer}{json_pointer('tasks', number)}"
             sources = {name: self._source(path, name) for name in task.needs}
             args = {
-                name: self._resolve(path, ref, f"{pointer}/args/{name}")
+                name: self._resolve(path, ref, pointer + json_pointer("args", name))
                 for name, ref in task.refs.items()
             }
             if here in self._levels:
@@ -352,6 +356,7 @@ class _Flattener:
             if task.map_over is not None:
                 over = self._over(path, task, f"{pointer}/map_over")
             ends = [end for name in task.needs for end in self._ends(path, name)]
+            waits_for = tuple(dict.fromkeys(ends)) or level.waits_for
             yield PlannedTask(
                 id=self._ids[here],
                 path=here,
@@ -360,7 +365,7 @@ class _Flattener:
                 args=args,
                 over=over,
                 scope=level.scope,
-                waits_for=tuple(dict.fromkeys(ends or level.waits_for)),
+                waits_for=waits_for,
                 nested=self._children.get(here),
                 is_goal=here in self._goals,
                 tree=self._goals.get(here),
@@ -467,6 +472,17 @@ class _Flattener:
                 waiting += [(*here, task.id) for task in reversed(level.finals)]
         return found
 
+    def _add_too_many(self) -> None:
+        self.issues.append(
+            Issue(
+                code="fan_out_limit",
+                pointer="/tasks",
+                message="the tasks of nested goals would wait for each other in more "
+                f"than {MAX_EDGES} ways",
+                hint="Let each goal end with one task, or use preserve_structure=True.",
+            )
+        )
+
     def _add(self, pointer: str, message: str, hint: str) -> None:
         self.issues.append(
             Issue(code="bad_ref_path", pointer=pointer, message=message, hint=hint)
@@ -486,6 +502,19 @@ class _Level:
         self.finals = graph.final_tasks
         self.scope: Scope | None = None
         self.waits_for: tuple[str, ...] = ()
+
+
+def _edges_of(scope: Scope | None, seen: dict[int, int]) -> int:
+    """Return how many outputs a scope is made of; *seen* keeps it by identity."""
+    if id(scope) not in seen:
+        assert scope is not None
+        found = [
+            *scope.sources.values(),
+            *(v for v in scope.args.values() if isinstance(v, (Output, Kept, Group))),
+        ]
+        count = sum(1 for one in found for _ in _leaves(one))
+        seen[id(scope)] = count + _edges_of(scope.outer, seen)
+    return seen[id(scope)]
 
 
 def _can_be_flat(task: TaskSpec) -> bool:
@@ -525,13 +554,34 @@ def _leaves(source: Source) -> Iterator[Output | Kept]:
 
 
 def _describe_plan(plan: Plan) -> dict[str, Any]:
+    # thousands of tasks may have one scope, which may be large
+    scopes: dict[int, int] = {}
+    listed: list[Any] = []
+    for task in plan.tasks:
+        scope = task.scope
+        while scope is not None and id(scope) not in scopes:
+            scopes[id(scope)] = len(scopes)
+            listed.append(scope)
+            scope = scope.outer
     return {
-        "tasks": [_describe_task(task) for task in plan.tasks],
+        "tasks": [_describe_task(task, scopes) for task in plan.tasks],
         "outputs": _describe(plan.outputs),
+        "scopes": [_describe_scope(one, scopes) for one in listed],
     }
 
 
-def _describe_task(task: PlannedTask) -> dict[str, Any]:
+def _describe_scope(scope: Scope, numbers: Mapping[int, int]) -> list[Any]:
+    values = {
+        name: one
+        for name, one in scope.args.items()
+        if not isinstance(one, (Output, Kept, Group))
+    }
+    given = {k: v for k, v in scope.args.items() if k not in values}
+    outer = None if scope.outer is None else numbers[id(scope.outer)]
+    return [scope.goal, values, _describe(given), _describe(scope.sources), outer]
+
+
+def _describe_task(task: PlannedTask, scopes: Mapping[int, int]) -> dict[str, Any]:
     spec = task.spec.model_dump(mode="json", exclude={"description"})
     told: dict[str, Any] = {
         "id": task.id,
@@ -544,18 +594,8 @@ def _describe_task(task: PlannedTask) -> dict[str, Any]:
     }
     if task.is_goal:
         told["goal"] = None if task.tree is None else task.tree.to_json()
-    scope, scopes = task.scope, []
-    while scope is not None:
-        values = {
-            name: one
-            for name, one in scope.args.items()
-            if not isinstance(one, (Output, Kept, Group))
-        }
-        given = {k: v for k, v in scope.args.items() if k not in values}
-        scopes.append([scope.goal, values, _describe(given), _describe(scope.sources)])
-        scope = scope.outer
-    if scopes:
-        told["scopes"] = scopes
+    if task.scope is not None:
+        told["scope"] = scopes[id(task.scope)]
     return told
 
 

@@ -31,7 +31,6 @@ from singularity_workflow.orchestrator.graphs.catalog import Handler
 from singularity_workflow.orchestrator.graphs.goals import goal_input
 from singularity_workflow.orchestrator.graphs.schema_paths import look_up
 from singularity_workflow.orchestrator.planning.plan import (
-    OUTPUTS,
     Group,
     Kept,
     Output,
@@ -40,12 +39,15 @@ from singularity_workflow.orchestrator.planning.plan import (
     Source,
     is_kept,
 )
+from singularity_workflow.orchestrator.planning.step_names import (
+    ATTEMPT,
+    EXECUTE,
+    JUDGE,
+    OUTPUTS,
+)
 
 __all__ = [
-    "ATTEMPT",
     "CARRIED",
-    "EXECUTE",
-    "JUDGE",
     "GoalCalls",
     "attempt_function",
     "carry",
@@ -58,17 +60,8 @@ __all__ = [
     "unwrap",
 ]
 
-ATTEMPT: Final = "_attempt"
-"""Name of the step that tries the handler of a task that may become a goal."""
-
 CARRIED: Final = "_plan"
 """What a plan's run gets besides what its tasks see, as a member of its input."""
-
-EXECUTE: Final = "_execute"
-"""Name of a goal's step whose output is its result."""
-
-JUDGE: Final = "_judge"
-"""Name of the same in a run of a further plan."""
 
 _HIDDEN: Final = "hidden"
 _KEPT: Final = "_kept"

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from singularity_workflow.errors import SingularityError
+from singularity_workflow.model.json_codec import NotJson
 from singularity_workflow.orchestrator.decomposers.adapting import Planner
 from singularity_workflow.orchestrator.graphs.catalog import Catalog
 from singularity_workflow.orchestrator.graphs.goals import goal_hash
+from singularity_workflow.orchestrator.graphs.reading import parse_graph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.running.goal_store import GoalStore
 
@@ -42,13 +44,17 @@ class PlanCache:
             catalog: The functions that it may use.
         """
         key = self._key(run_input, catalog)
-        found = None if key is None else await self._store.find_goal_plan(key)
-        if found is None:
+        if key is None:
             return None
         try:
-            return GoalTree.model_validate(found)
-        except ValueError:
+            found = await self._store.find_goal_plan(key)
+            tree = None if found is None else GoalTree.model_validate(found)
+        except (SingularityError, ValueError, RecursionError) as error:
+            logger.warning("a cached plan cannot be read: %s", type(error).__name__)
             return None
+        if tree is None or _is_damaged(tree, run_input["goal"]):
+            return None
+        return tree
 
     async def keep(self, run_input: Any, catalog: Catalog, tree: GoalTree) -> None:
         """Keep a plan for as long as its goal's options say."""
@@ -85,3 +91,12 @@ class PlanCache:
                 options["expansion"],
             ]
         )
+
+
+def _is_damaged(tree: GoalTree, goal: Any) -> bool:
+    """Tell whether a plan from the cache is not what was written there."""
+    try:
+        is_other = goal_hash(tree.graph.goal) != goal_hash(goal)
+    except NotJson:
+        return True
+    return is_other or any(parse_graph(one.graph)[1] for _, one in tree.walk())

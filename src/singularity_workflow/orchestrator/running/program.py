@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from singularity_workflow.errors import DecompositionFailed
 from singularity_workflow.model.children import ChildCall
@@ -37,10 +37,8 @@ from singularity_workflow.orchestrator.planning.compilation import (
 )
 from singularity_workflow.orchestrator.planning.expansion import Expansion, expand
 from singularity_workflow.orchestrator.planning.plan import flatten
-from singularity_workflow.orchestrator.planning.task_functions import (
-    EXECUTE,
-    carry,
-)
+from singularity_workflow.orchestrator.planning.step_names import DECOMPOSE, EXECUTE
+from singularity_workflow.orchestrator.planning.task_functions import carry
 from singularity_workflow.orchestrator.running.events import GoalTeller
 from singularity_workflow.orchestrator.running.goal_store import GoalStore
 from singularity_workflow.orchestrator.running.nesting import Nesting
@@ -50,11 +48,8 @@ from singularity_workflow.orchestrator.running.plan_workflows import (
     KnownWorkflow,
     PlanWorkflows,
 )
-from singularity_workflow.orchestrator.running.revisions import (
-    DECOMPOSE,
-    REPLAN,
-    Revisions,
-)
+from singularity_workflow.orchestrator.running.revisions import Revisions
+from singularity_workflow.orchestrator.running.spending import Spending, usage_of
 
 __all__ = ["GoalProgram"]
 
@@ -93,6 +88,7 @@ class GoalProgram:
         self.store = store
         nesting = Nesting(name, store, self._goal_workflow, self.passed_on)
         self.plans = PlanWorkflows(name, catalog, store, nesting, self.make)
+        self.spending = Spending(store)
         self._cache = PlanCache(planner, store)
         self.workflow = self._build()
         self.revisions = Revisions(self)
@@ -133,7 +129,9 @@ class GoalProgram:
 
         async def ask() -> tuple[Expansion, KnownWorkflow, bool]:
             cached = await self._find_cached(run_input)
-            found = cached or await self._expand(run_input, ctx.attempt, tell)
+            found = cached or await self._expand(
+                run_input, ctx.attempt, tell, str(ctx.run_id)
+            )
             known = await self.register_found(goal, found, options)
             return found, known, cached is not None
 
@@ -157,7 +155,7 @@ class GoalProgram:
             "is_told": bool(options.get("monitoring")),
             "stats": {
                 "tasks": len(known.compiled.steps),
-                **self.usage_of(found, time.monotonic() - began_at),
+                **usage_of(found, time.monotonic() - began_at),
                 "cached": is_cached,
             },
         }
@@ -230,14 +228,6 @@ class GoalProgram:
         found: Mapping[str, Any] = run_input.get("nest") or first
         return found
 
-    async def budget(self, limits: Limits, root: str) -> tuple[Budget, int]:
-        """Return what all parts of a goal have used so far, and their tasks."""
-        used = await self.store.outputs_below(UUID(root), [DECOMPOSE, REPLAN], "stats")
-        names = ("expansions", "calls", "tokens", "decomposition_time")
-        before = {name: sum(one[name] for one in used) for name in names}
-        tasks = sum(one["tasks"] for one in used if not one.get("is_revision"))
-        return Budget(limits, before=before), tasks
-
     def keep_failure(self, run_id: UUID, issues: Sequence[Issue]) -> None:
         """Keep what was wrong with a plan, for whoever waits for the run."""
         _keep(self.failures, run_id, tuple(issues))
@@ -247,19 +237,6 @@ class GoalProgram:
         issues = self.failures.get(run_id, ())
         self.keep_failure(above, issues)
         return DecompositionFailed(message, issues=issues)
-
-    @staticmethod
-    def usage_of(found: Expansion, seconds: float) -> dict[str, Any]:
-        """Return what one plan has taken, in figures."""
-        budget = found.budget
-        assert found.tree is not None
-        return {
-            "depth": found.tree.depth,
-            "expansions": budget.expansions - budget.before["expansions"],
-            "calls": budget.calls - budget.before["calls"],
-            "tokens": budget.tokens - budget.before["tokens"],
-            "decomposition_time": round(seconds, 6),
-        }
 
     def teller(self, run_input: Any, ctx: Context | None) -> GoalTeller:
         """Return who tells what happens to a goal; without *ctx*, in the log only."""
@@ -295,7 +272,7 @@ class GoalProgram:
         if tree is None:
             return None
         limits = Limits(**options["limits"])
-        given = _as_given(tree, catalog, limits, is_nestable=self.planner is not None)
+        given = self._as_given(tree, catalog, limits, options)
         return None if given.issues else given
 
     async def ask(self, goal: Any, ctx: Any) -> object:
@@ -345,9 +322,9 @@ class GoalProgram:
             DecompositionFailed: The last attempt has failed too.
         """
         options, tell = run_input["options"], self.teller(run_input, None)
-        attempt = 1
+        attempt, own_id = 1, str(uuid4())
         while True:
-            ask = partial(self._expand, run_input, attempt, tell)
+            ask = partial(self._expand, run_input, attempt, tell, own_id)
             try:
                 return await self.in_time(ask, options, attempt, tell)
             except DecompositionFailed:
@@ -355,35 +332,57 @@ class GoalProgram:
             except Exception:
                 attempt += 1
 
-    async def _expand(self, run_input: Any, attempt: int, tell: Any) -> Expansion:
+    async def _expand(
+        self, run_input: Any, attempt: int, tell: Any, run_id: str
+    ) -> Expansion:
         goal, options = run_input["goal"], run_input["options"]
         limits, catalog = Limits(**options["limits"]), self.catalog_of(options)
         tree = None
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])
         if tree is not None and (tree.nested or run_input.get("nest")):
-            has_planner = self.planner is not None
-            return _as_given(tree, catalog, limits, is_nestable=has_planner)
-        nest, budget, tasks = self.nest_of(run_input), None, 0
+            return self._as_given(tree, catalog, limits, options)
+        nest, tasks = self.nest_of(run_input), 0
+        root = nest.get("root", run_id)
+        budget = self.spending.lost(limits, root)
         if "root" in nest:
-            budget, tasks = await self.budget(limits, nest["root"])
-        return await expand(
-            goal,
-            self.ask,
-            catalog,
-            limits,
-            mode=options["expansion"],
-            budget=budget,
-            graph=None if tree is None else tree.graph,
-            failures=(Failure(message="the last attempt failed"),) * (attempt > 1),
-            attempt=attempt,
-            depth=nest["depth"],
-            ancestors=nest["ancestors"],
-            place=nest["path"],
-            inputs=run_input.get("inputs"),
-            used_tasks=0 if tree is not None else tasks,
-            concurrency=options["decompose_concurrency"],
-            notify=tell,
+            budget, tasks = await self.spending.budget(limits, root)
+        with self.spending.counting(root, budget) as spent:
+            found = await expand(
+                goal,
+                self.ask,
+                catalog,
+                limits,
+                mode=options["expansion"],
+                is_flat=options["is_flat"],
+                budget=budget,
+                graph=None if tree is None else tree.graph,
+                failures=(Failure(message="the last attempt failed"),) * (attempt > 1),
+                attempt=attempt,
+                depth=nest["depth"],
+                ancestors=nest["ancestors"],
+                place=nest["path"],
+                inputs=run_input.get("inputs"),
+                used_tasks=0 if tree is not None else tasks,
+                concurrency=options["decompose_concurrency"],
+                notify=tell,
+            )
+            spent.is_kept = found.tree is not None
+        return found
+
+    def _as_given(
+        self,
+        tree: GoalTree,
+        catalog: Catalog,
+        limits: Limits,
+        options: Mapping[str, Any],
+    ) -> Expansion:
+        """Return a tree that is known already, checked as any other."""
+        is_nestable = self.planner is not None
+        issues = tree_issues(tree, catalog, limits, is_nestable=is_nestable)
+        issues = issues or flatten(tree, is_flat=options["is_flat"])[1]
+        return Expansion(
+            tree=None if issues else tree, issues=tuple(issues), budget=Budget(limits)
         )
 
     async def register_found(
@@ -434,17 +433,6 @@ async def _nobody(_goal: Any, _ctx: Any) -> object:
     raise DecompositionFailed(
         "the plan has goals without a handler, and there is no decomposer",
         hint="Give a decomposer, or tasks with handlers.",
-    )
-
-
-def _as_given(
-    tree: GoalTree, catalog: Catalog, limits: Limits, *, is_nestable: bool
-) -> Expansion:
-    """Return a tree that is known already, checked as any other."""
-    issues = tree_issues(tree, catalog, limits, is_nestable=is_nestable)
-    issues = issues or flatten(tree)[1]
-    return Expansion(
-        tree=None if issues else tree, issues=tuple(issues), budget=Budget(limits)
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -28,7 +29,7 @@ from singularity_workflow.orchestrator.decomposers.contexts import (
     ReplanContext,
 )
 from singularity_workflow.orchestrator.graphs.goals import goal_hash, goal_input
-from singularity_workflow.orchestrator.graphs.limits import Limits
+from singularity_workflow.orchestrator.graphs.limits import Budget, Limits
 from singularity_workflow.orchestrator.graphs.reading import parse_graph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.graphs.validation import validate
@@ -46,20 +47,23 @@ from singularity_workflow.orchestrator.planning.replanning import (
     read_outputs,
     states,
 )
-from singularity_workflow.orchestrator.planning.task_functions import EXECUTE, JUDGE
+from singularity_workflow.orchestrator.planning.step_names import (
+    DECOMPOSE,
+    EXECUTE,
+    JUDGE,
+    REPLAN,
+)
 from singularity_workflow.orchestrator.running.nesting import (
     DECOMPOSITION_FAILED,
     cause_of,
 )
 from singularity_workflow.orchestrator.running.signals import NEEDS_REPLAN
+from singularity_workflow.orchestrator.running.spending import usage_of
 
 if TYPE_CHECKING:
     from singularity_workflow.orchestrator.running.program import GoalProgram
 
-__all__ = ["DECOMPOSE", "REPLAN", "Revisions", "revision_name"]
-
-DECOMPOSE: Final = "_decompose"
-REPLAN: Final = "_replan"
+__all__ = ["Revisions", "revision_name"]
 
 _MOST_ATTEMPTS: Final = 1_000
 _OVER: Final = "_over_"
@@ -144,8 +148,8 @@ class Revisions:
             raise self._end(ctx, run, _told(run))
         if len(children) > options["max_replans"]:
             raise Fail(
-                f"{_told(run)}; the plan was made anew {len(children) - 1} times, and "
-                f"max_replans is {options['max_replans']}"
+                f"{_told(run, stopped)}; the plan was made anew {len(children) - 1} "
+                f"times, and max_replans is {options['max_replans']}"
             )
         return {
             **{name: one for name, one in run_input.items() if name != "tree"},
@@ -270,7 +274,7 @@ class Revisions:
             "stats": {
                 "tasks": len(known.compiled.steps),
                 "is_revision": True,
-                **program.usage_of(found, time.monotonic() - began_at),
+                **usage_of(found, time.monotonic() - began_at),
             },
         }
         tell.revised(revision, stopped["message"], answer["tree"])
@@ -279,12 +283,28 @@ class Revisions:
     async def _ask(
         self, run_input: Any, last: Mapping[str, Any], attempt: int, tell: Any
     ) -> tuple[Expansion, Done]:
+        program = self._program
+        limits = Limits(**run_input["options"]["limits"])
+        nest = program.nest_of(run_input)
+        root = nest.get("root", run_input["goal_run"])
+        budget, _ = await program.spending.budget(limits, root)
+        with program.spending.counting(root, budget) as spent:
+            found, done = await self._plan(run_input, last, attempt, budget, tell)
+            spent.is_kept = found.tree is not None
+        return found, done
+
+    async def _plan(
+        self,
+        run_input: Any,
+        last: Mapping[str, Any],
+        attempt: int,
+        budget: Budget,
+        tell: Any,
+    ) -> tuple[Expansion, Done]:
         program, stopped = self._program, run_input["stopped"]
         goal, options = run_input["goal"], run_input["options"]
-        limits, nest = Limits(**options["limits"]), program.nest_of(run_input)
+        limits, nest = budget.limits, program.nest_of(run_input)
         catalog = program.catalog_of(options)
-        root = nest.get("root", run_input["goal_run"])
-        budget, _ = await program.budget(limits, root)
         tree = GoalTree.model_validate(last["tree"])
         level = tuple(stopped["level"])
         done, steps = await self._done(run_input, last, tree)
@@ -318,15 +338,16 @@ class Revisions:
             catalog=catalog.view,
             limits=limits,
             budget=budget,
-            inputs=run_input.get("inputs") or goal_input(goal),
+            inputs=deepcopy(run_input.get("inputs") or goal_input(goal)),
             failures=(failure,),
             attempt=attempt,
             seed=int(goal_hash(graph.goal)[:8], 16),
             goal_hash=goal_hash(graph.goal),
             check=check,
             notify=tell,
-            graph=graph,
-            completed=done.completed(tree, level),
+            # of its own: what it does to them must not be what is kept
+            graph=graph.model_copy(deep=True),
+            completed=deepcopy(done.completed(tree, level)),
             failed=failure,
             running=[name for name in running if name != stopped["task"]],
             pending=[name for name in pending if name != stopped["task"]],
@@ -341,7 +362,9 @@ class Revisions:
                 hint="Give a decomposer.",
             )
         budget.expansions += 1
-        answer = await program.planner.replan(context)
+        answer, late = await budget.answer(program.planner.replan(context), "/goal")
+        if late is not None:
+            return Expansion(tree=None, issues=(late,), budget=budget), done
         combined.clear()
         issues = check(answer)
         if issues:
@@ -353,6 +376,7 @@ class Revisions:
             catalog,
             limits,
             mode=options["expansion"],
+            is_flat=options["is_flat"],
             budget=budget,
             graph=made.graph,
             failures=(failure,),
@@ -437,10 +461,13 @@ def _pointer(tree: GoalTree, level: tuple[str, ...]) -> str:
     return found
 
 
-def _told(run: Mapping[str, Any]) -> str:
+def _told(run: Mapping[str, Any], stopped: Mapping[str, Any] | None = None) -> str:
     """Say what became of the run of a plan, and which task it was."""
     kind, message = cause_of(run)
     step = (run["error"] or {}).get("step")
+    if stopped is not None and not kind:
+        # it was completed but for a task that was given up
+        kind, message, step = stopped["kind"], stopped["message"], stopped["task"]
     what = f"child run {run['id']} of workflow {run['workflow']!r} failed: "
     if step is not None and kind != "child_failed":
         what += f"task {step!r}: "
