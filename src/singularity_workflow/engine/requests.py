@@ -54,6 +54,7 @@ class StartRequest:
         tags: To find it by.
         idempotency_key: A second request with the same key is the first one's run.
         metadata: A JSON object that is kept with it.
+        goal: Of a goal's run, what the database tells of it, as JSON.
         events: Which are stored: all, run or none.
         traceparent: W3C trace context of the span that starts it.
         call: Requests of one call are refused together.
@@ -71,6 +72,7 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     metadata: bytes | None = None
+    goal: bytes | None = None
     events: str = "all"
     traceparent: str | None = None
     call: UUID | None = None
@@ -94,6 +96,8 @@ class StartRequest:
             item["tags"] = list(self.tags)
         if self.metadata is not None:
             item["metadata"] = orjson.Fragment(self.metadata)
+        if self.goal is not None:
+            item["goal"] = orjson.Fragment(self.goal)
         if self.events != "all":
             item["events"] = self.events
         if self.traceparent is not None:

@@ -187,7 +187,9 @@ class Runner:
             return self._call_child(job, found, child, output)
         if isinstance(output, ChildCall):
             found = output.workflow_id, output.workflow
-            return self._call_child(job, found, output.workflow.name, output.input)
+            return self._call_child(
+                job, found, output.workflow.name, output.input, output.goal
+            )
         return _ended(job, output)
 
     async def _is_met(self, job: Job) -> bool:
@@ -218,6 +220,7 @@ class Runner:
         found: tuple[int, CompiledWorkflow] | None,
         name: str,
         value: object,
+        goal: Mapping[str, object] | None = None,
     ) -> Outcome:
         """
         Ask for the child run that the task stands for; its end is the task's.
@@ -227,11 +230,14 @@ class Runner:
             found: The child's workflow and its number, None if it is not known here.
             name: Its name.
             value: The child's input, as JSON if it is bytes.
+            goal: What is told of it as a goal; None: it is none.
         """
         run_id = str(self._ids.new_id())
         request: dict[str, object] = {"run": run_id}
         if (traceparent := current_traceparent()) is not None:
             request["traceparent"] = traceparent
+        if goal is not None:
+            request["goal"] = goal
         # a timeout that the workflow gives to all of its steps is none of a whole run
         limits = [job.step.definition.options.timeout]
         try:

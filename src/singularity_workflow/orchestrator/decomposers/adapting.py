@@ -23,6 +23,7 @@ from singularity_workflow.orchestrator.graphs.graph import TaskGraph, TaskSpec
 
 __all__ = [
     "Decomposer",
+    "DecomposerExit",
     "DecomposerLike",
     "GraphLike",
     "Planner",
@@ -54,6 +55,20 @@ DecomposerLike: TypeAlias = Any
 """All that `as_decomposer` takes."""
 
 _Call: TypeAlias = Callable[..., Any]
+
+
+class DecomposerExit(Exception):  # noqa: N818 - what it stands for is no error either
+    """
+    A decomposer has raised what would end the process, or the event loop.
+
+    As of a step it ends no more than the attempt, and is not tried again.
+
+    Args:
+        raised: What it was.
+    """
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(f"{type(raised).__name__}: {raised}")
 
 
 class Planner:
@@ -181,16 +196,31 @@ async def call_any(function: _Call, *arguments: object) -> object:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - the method, not whether
     ):
-        return await function(*arguments)
-    found = await asyncio.to_thread(_without_stop, function, arguments)
+        return await _without_exit(function(*arguments))
+    found = await asyncio.to_thread(_in_thread, function, arguments)
     if inspect.isawaitable(found):
-        return await found
+        return await _without_exit(found)
     return found
 
 
-def _without_stop(function: _Call, arguments: tuple[object, ...]) -> object:
-    """Call *function*; a future cannot carry StopIteration."""
+async def _without_exit(answer: Awaitable[object]) -> object:
+    """Return the answer; the event loop is not the decomposer's to end."""
+    try:
+        return await answer
+    except (Exception, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+        raise  # the last three come from outside, too
+    except BaseException as error:
+        raise DecomposerExit(error) from error
+
+
+def _in_thread(function: _Call, arguments: tuple[object, ...]) -> object:
+    """Call *function*; a future cannot carry all that it may raise."""
     try:
         return function(*arguments)
     except StopIteration as error:
         raise RuntimeError(f"{function!r} raised StopIteration") from error
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        # nobody interrupts a thread: even that is of its own
+        raise DecomposerExit(error) from error
