@@ -202,8 +202,8 @@ class RunFailed(RunError):
         message: The error of the task that failed the run.
         hint: What to do next.
         run_id: The run; of a goal, that of the goal.
-        failed_run_id: The run that the step is of: a run below it, if a goal has failed.
-            Default: the same.
+        failed_run_id: The run that the step is of; of a goal, one below it. Default:
+            the same.
         step: Name of the step that failed; of a goal, the task.
         error_type: Qualified name of the exception that the last attempt raised.
         remote_traceback: Its traceback, as text, from the process that ran it.

@@ -94,10 +94,7 @@ class StartRequest:
             item["timeout"] = self.timeout.total_seconds()
         if self.tags:
             item["tags"] = list(self.tags)
-        if self.metadata is not None:
-            item["metadata"] = orjson.Fragment(self.metadata)
-        if self.goal is not None:
-            item["goal"] = orjson.Fragment(self.goal)
+        item |= _given(metadata=self.metadata, goal=self.goal)
         if self.events != "all":
             item["events"] = self.events
         if self.traceparent is not None:
@@ -154,6 +151,15 @@ def build_request(
         metadata=read_mapping("metadata", metadata),
         events=_read_events(notify_events),
     )
+
+
+def _given(**members: bytes | None) -> dict[str, object]:
+    """Return the members that were given, as JSON that is ready."""
+    return {
+        name: orjson.Fragment(data)
+        for name, data in members.items()
+        if data is not None
+    }
 
 
 def _read_events(value: object) -> str:

@@ -80,7 +80,8 @@ def check_wanted_type(name: str) -> None:
     if name.startswith(_RESERVED) and name not in EVENT_TYPES:
         raise InvalidSetting(
             f"there are no events of type {name!r}",
-            hint=did_you_mean(name, EVENT_TYPES),
+            hint=did_you_mean(name, EVENT_TYPES)
+            or f"The engine's are {', '.join(EVENT_TYPES)}.",
         )
 
 

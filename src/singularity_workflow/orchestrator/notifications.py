@@ -24,8 +24,8 @@ from singularity_workflow.engine.inspection import to_run_id
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.event_types import (
     ENDS_OF_RUNS,
-    GOAL_EVENTS,
     EVENT_TYPES,
+    GOAL_EVENTS,
     check_event_type,
     check_wanted_type,
 )

@@ -14,7 +14,6 @@ from uuid import UUID
 from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.engine import Engine
 from singularity_workflow.engine.handles import RunHandle
-from singularity_workflow.engine.inspection import to_run_id
 from singularity_workflow.engine.requests import StartRequest, build_request
 from singularity_workflow.errors import (
     DecompositionFailed,
@@ -356,8 +355,9 @@ class Orchestrator:
         """
         Return where a goal is, and the figures of what runs for it.
 
-        Until its plan runs these are the figures of the goal's own two steps. `error` is
-        that of the task which the goal has failed with, and `error["run_id"]` its run.
+        Until its plan runs these are the figures of the goal's own two steps. `error`
+        is that of the task which the goal has failed with; its `run_id` says of which
+        run that is.
 
         Raises:
             RunNotFound: There is no such run.
@@ -366,7 +366,7 @@ class Orchestrator:
         if told["error"]:
             store = self._session.store
             found = await find_failure(store, told["run_id"], told["error"])
-            told = {**told, "error": found.to_json()}
+            told["error"] = found.to_json()
         children = await self._engine.list_workflow_runs(parent=run_id, limit=1)
         if not children.items:
             return status, told

@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 import functools
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -179,8 +180,9 @@ class Runner:
             # the step cancelled itself: that is a way to fail
             return _failed(job, error)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and job.step.is_async:
-                raise
+            is_main = threading.current_thread() is threading.main_thread()
+            if isinstance(error, KeyboardInterrupt) and job.step.is_async and is_main:
+                raise  # it may be the user's: Ctrl-C reaches the main thread only
             return _failed(job, error)
         if child is not None and isinstance(output, bytes):
             found = job.step.child or self._children(child)

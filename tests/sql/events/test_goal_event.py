@@ -103,9 +103,7 @@ def test_metadata_makes_no_goal(db, metadata):
     """
     It is the user's: it neither begins events of goals nor hides values.
     """
-    done, gone = (
-        start(db, None, "all", "secret", metadata=metadata) for _ in range(2)
-    )
+    done, gone = (start(db, None, "all", "secret", metadata=metadata) for _ in range(2))
     db.cancel(gone)
     db.report(completed(db.claim_one(), 1))
 
@@ -207,9 +205,7 @@ def test_the_undoing_of_a_goal_is_none(db):
     """
     db.make_workflow(undo_step("a"), name="undo_goal", undoes="do_goal")
     once = single("b", "a", max_attempts=1)
-    flow = db.make_workflow(
-        single("a"), once, name="do_goal", compensation="undo_goal"
-    )
+    flow = db.make_workflow(single("a"), once, name="do_goal", compensation="undo_goal")
     run = db.start(flow, {"goal": "secret"}, goal={**GOAL, "redact": True})
     db.report(completed(db.claim_one(), "secret"))
     db.report(failed(db.claim_one(), "secret"))

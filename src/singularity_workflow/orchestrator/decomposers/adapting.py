@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -57,7 +58,7 @@ DecomposerLike: TypeAlias = Any
 _Call: TypeAlias = Callable[..., Any]
 
 
-class DecomposerExit(Exception):  # noqa: N818 - what it stands for is no error either
+class DecomposerExit(Exception):
     """
     A decomposer has raised what would end the process, or the event loop.
 
@@ -207,9 +208,12 @@ async def _without_exit(answer: Awaitable[object]) -> object:
     """Return the answer; the event loop is not the decomposer's to end."""
     try:
         return await answer
-    except (Exception, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
-        raise  # the last three come from outside, too
+    except (Exception, asyncio.CancelledError, GeneratorExit):
+        raise  # the last two come from outside, too
     except BaseException as error:
+        is_main = threading.current_thread() is threading.main_thread()
+        if isinstance(error, KeyboardInterrupt) and is_main:
+            raise  # so may this: Ctrl-C reaches the main thread only
         raise DecomposerExit(error) from error
 
 

@@ -13,7 +13,14 @@ import orjson
 from singularity_workflow.errors import InvalidInput
 from singularity_workflow.model.json_codec import NotJson, encode_json
 
-__all__ = ["canonical", "goal_hash", "goal_input", "goal_mark", "goal_text", "read_goal"]
+__all__ = [
+    "canonical",
+    "goal_hash",
+    "goal_input",
+    "goal_mark",
+    "goal_text",
+    "read_goal",
+]
 
 
 def read_goal(goal: object) -> Any:
@@ -67,7 +74,11 @@ def goal_input(goal: object) -> dict[str, Any]:
 
 
 def goal_mark(
-    goal: object, parent: str | None = None, depth: int = 1, *, is_redacted: bool = False
+    goal: object,
+    parent: str | None = None,
+    depth: int = 1,
+    *,
+    is_redacted: bool = False,
 ) -> dict[str, Any]:
     """
     Return what the engine says with the start of a goal's run.

@@ -1,8 +1,8 @@
 """
 Find the task that a goal has failed with.
 
-A goal fails with the step that executes its plan, which has failed with a child run, and
-so on down: whoever asks why wants to know of the last of them.
+A goal fails with the step that executes its plan, which has failed with a child run,
+and so on down: whoever asks why wants to know of the last of them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class FailedTask:
     """
 
     run_id: UUID
-    step: str | None
+    step: str
     index: int
     attempts: int
     error: Mapping[str, Any]
@@ -115,6 +115,7 @@ async def find_failure(
         failed: Its error, as the database has it.
     """
     replans = ""
+    step, index = "", 0
     task: tuple[UUID, str, int] | None = None
     for _ in range(_DEEPEST):
         error = failed.get("error") or {}
