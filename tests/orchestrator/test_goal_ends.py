@@ -100,6 +100,33 @@ def test_a_goal_that_is_cancelled_says_so(engine, sql, hear, how):
     ]  # fmt: skip
 
 
+def test_a_goal_within_a_cancelled_one_is_cancelled(engine):
+    """Soon after it, as its run is."""
+    began = []
+
+    async def work():
+        began.append(1)
+        await forever()
+
+    handle = Orchestrator(engine).start_goal(
+        "house", house, {"work": work}, preserve_structure=True
+    )
+    wait_until(lambda: began, "the task to begin")
+    (plan,) = engine.list_workflow_runs(parent=handle.id)
+    (walls,) = engine.list_workflow_runs(parent=plan.id)
+    handle.cancel("enough")
+    wait_until(
+        lambda: engine.get_run_status(walls.id)[0] == "cancelled", "the walls to end"
+    )
+
+    found = OrchestratorNotifications(engine).get_recent_events(
+        walls.id, types=["goal_started", *ENDS]
+    )
+
+    told = [event.type for event in found if event.run_id == walls.id]
+    assert told == ["goal_started", "goal_cancelled"]
+
+
 @pytest.mark.parametrize("options", NESTED, ids=["kept", "lazy"])
 def test_a_goal_within_a_goal_starts_and_completes(engine, hear, options):
     """With its parent and its depth, once each."""
