@@ -207,8 +207,10 @@ class RunFailed(RunError):
     Args:
         message: The error of the task that failed the run.
         hint: What to do next.
-        run_id: The run.
-        step: Name of the step that failed.
+        run_id: The run; of a goal, that of the goal.
+        failed_run_id: The run that the step is of; of a goal, one below it. Default:
+            the same.
+        step: Name of the step that failed; of a goal, the task.
         error_type: Qualified name of the exception that the last attempt raised.
         remote_traceback: Its traceback, as text, from the process that ran it.
         attempts: How many attempts of that task failed.
@@ -220,12 +222,14 @@ class RunFailed(RunError):
         *,
         hint: str | None = None,
         run_id: UUID | None = None,
+        failed_run_id: UUID | None = None,
         step: str | None = None,
         error_type: str | None = None,
         remote_traceback: str | None = None,
         attempts: int = 0,
     ) -> None:
         super().__init__(message, hint=hint, run_id=run_id)
+        self.failed_run_id = run_id if failed_run_id is None else failed_run_id
         self.step = step
         self.error_type = error_type
         self.remote_traceback = remote_traceback

@@ -147,7 +147,7 @@ def test_an_odd_exception_of_a_thread_fails_the_task(engine, error):
 
 
 @pytest.mark.parametrize("timeout", [None, 30])
-@pytest.mark.parametrize("error", [SystemExit, StopAsyncIteration])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, StopAsyncIteration])
 def test_an_odd_exception_of_a_coroutine_fails_the_task(engine, error, timeout):
     """
     The event loop lives on.

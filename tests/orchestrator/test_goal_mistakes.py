@@ -14,6 +14,7 @@ from singularity_workflow import (
     RunFailed,
 )
 from singularity_workflow.orchestrator import (
+    NeedsReplan,
     Orchestrator,
     WorkflowComposer,
 )
@@ -130,9 +131,93 @@ def test_the_error_of_a_goal_names_the_task(composer):
     def broken():
         raise ZeroDivisionError("no such number")
 
-    with pytest.raises(
-        RunFailed, match=r"task 'broken': ZeroDivisionError: no such number"
-    ):
+    told = r"task 'broken' of run \S+ failed after 1 attempt: ZeroDivisionError: no"
+    with pytest.raises(RunFailed, match=told):
         composer.compose_from_goal(
             "goal", lambda _: [{"id": "broken"}], {"broken": broken}, retry_attempts=1
         )
+
+
+class Odd(BaseException):
+    """Raised by those who want not to be caught."""
+
+
+def thread(error):
+    """Return a decomposer that runs in a thread."""
+
+    def decompose(_goal):
+        raise error
+
+    return decompose
+
+
+def coroutine(error):
+    """Return a decomposer that runs on the event loop."""
+
+    async def decompose(_goal):
+        raise error
+
+    return decompose
+
+
+def awaitable(error):
+    """Return a decomposer whose answer is awaited, though it is a plain function."""
+
+    def decompose(goal):
+        return coroutine(error)(goal)
+
+    return decompose
+
+
+ODD = [
+    (make, error)
+    for make in (thread, coroutine, awaitable)
+    for error in (SystemExit(3), KeyboardInterrupt(), Odd("no"))
+] + [(thread, GeneratorExit())]
+
+
+@pytest.mark.parametrize(("make", "error"), ODD)
+def test_a_decomposer_ends_no_more_than_its_attempt(composer, engine, make, error):
+    """
+    What would end a process is an error of ours, not tried again; the engine lives on.
+    """
+    name = type(error).__name__
+
+    for ask in (
+        composer.compose_from_goal,
+        Orchestrator(engine).decompose_goal,
+    ):
+        with pytest.raises(DecompositionFailed, match=f"raised {name}"):
+            ask("goal", make(error), {"see": see}, retry_attempts=3)
+
+    assert composer.compose_from_goal("goal", plan, {"see": see}).result
+
+
+def test_a_planner_ends_no_more_than_its_replan(composer):
+    """The goal fails, with what was raised."""
+
+    class Planner:
+        decompose = staticmethod(lambda _goal: [{"id": "stop"}])
+
+        def replan(self, _ctx):
+            raise SystemExit(3)
+
+    def stop():
+        raise NeedsReplan("no way")
+
+    with pytest.raises(DecompositionFailed, match="raised SystemExit: 3"):
+        composer.compose_from_goal("goal", Planner(), {"stop": stop})
+
+
+def test_no_graph_is_refused(composer, engine):
+    """Nothing is no plan, and asks no decomposer."""
+    for ask in (
+        lambda: composer.compose_from_task_graph(None, {"see": see}),
+        lambda: composer.compose_from_task_graph(
+            None, {"see": see}, goal="goal", decomposer=plan
+        ),
+        lambda: Orchestrator(engine).create_workflow(None, {"see": see}),
+    ):
+        with pytest.raises(InvalidInput, match="task_graph must be a plan") as caught:
+            ask()
+        assert "compose_from_goal" in caught.value.hint

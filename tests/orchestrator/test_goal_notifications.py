@@ -194,6 +194,40 @@ def test_a_broadcast_about_one_goal(notifications, start):
     assert notifications.get_recent_events(other, types=kind) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("goal_nope", "Did you mean 'goal_"),
+        ("goal_complete", "Did you mean 'goal_completed'"),
+        ("workflow_canceled", "Did you mean 'workflow_cancelled'"),
+        ("plan_revision", "plan_revised"),
+        ("optimization_done", "engine's are workflow_started"),
+        ("Goal Done", "letter"),
+    ],
+)
+def test_types_that_never_come_are_refused(notifications, engine, name, hint):
+    """
+    Wherever events are asked for by type: neither the engine nor anybody tells them.
+    """
+    for ask in (
+        lambda: notifications.get_recent_events(types=name),
+        lambda: notifications.listen(types=["goal_started", name]),
+    ):
+        with pytest.raises(InvalidSetting, match=hint) as caught:
+            ask()
+        assert repr(name) in caught.value.message
+    if name.islower():
+        with pytest.raises(InvalidSetting, match="no events of type"):
+            engine.events(types=name)
+
+
+def test_types_of_an_application_may_be_asked_for(notifications):
+    """
+    Whether or not one was ever told: nobody knows them before.
+    """
+    assert notifications.get_recent_events(types=unique("news")) == []
+
+
 def test_unlisten_ends_it(notifications):
     """
     Twice is fine.

@@ -54,6 +54,7 @@ class StartRequest:
         tags: To find it by.
         idempotency_key: A second request with the same key is the first one's run.
         metadata: A JSON object that is kept with it.
+        goal: Of a goal's run, what the database tells of it, as JSON.
         events: Which are stored: all, run or none.
         traceparent: W3C trace context of the span that starts it.
         call: Requests of one call are refused together.
@@ -71,6 +72,7 @@ class StartRequest:
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     metadata: bytes | None = None
+    goal: bytes | None = None
     events: str = "all"
     traceparent: str | None = None
     call: UUID | None = None
@@ -92,8 +94,7 @@ class StartRequest:
             item["timeout"] = self.timeout.total_seconds()
         if self.tags:
             item["tags"] = list(self.tags)
-        if self.metadata is not None:
-            item["metadata"] = orjson.Fragment(self.metadata)
+        item |= _given(metadata=self.metadata, goal=self.goal)
         if self.events != "all":
             item["events"] = self.events
         if self.traceparent is not None:
@@ -150,6 +151,15 @@ def build_request(
         metadata=read_mapping("metadata", metadata),
         events=_read_events(notify_events),
     )
+
+
+def _given(**members: bytes | None) -> dict[str, object]:
+    """Return the members that were given, as JSON that is ready."""
+    return {
+        name: orjson.Fragment(data)
+        for name, data in members.items()
+        if data is not None
+    }
 
 
 def _read_events(value: object) -> str:

@@ -4,6 +4,7 @@ Steps that are runs of other workflows: what their input is when nobody says.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,13 @@ class ChildCall:
         workflow_id: The version, which the database has.
         workflow: The same, ready to run here.
         input: The child's input.
+        goal: Of a goal's run, what the database tells of it; None: it is none.
     """
 
     workflow_id: int
     workflow: CompiledWorkflow
     input: Any
+    goal: Mapping[str, Any] | None = None
 
 
 def child_step(

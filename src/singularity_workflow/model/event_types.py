@@ -41,6 +41,7 @@ EVENT_TYPES: Final = (
     "goal_started",
     "goal_completed",
     "goal_failed",
+    "goal_cancelled",
     "goal_decomposition_started",
     "goal_decomposition_completed",
     "goal_decomposition_failed",
@@ -63,8 +64,9 @@ ENDS_OF_RUNS: Final = frozenset({
 })  # fmt: skip
 """After one of these there is no other event of the run."""
 
-_OF_THE_ENGINE: Final = ("workflow_", "step_", "task_")
-_RESERVED: Final = (*_OF_THE_ENGINE, "goal_", "plan_", "optimization_")
+_RESERVED: Final = (
+    "workflow_", "step_", "task_", "goal_", "plan_", "optimization_",
+)  # fmt: skip
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -75,10 +77,11 @@ def check_wanted_type(name: str) -> None:
     Raises:
         InvalidSetting: If the engine has none of this name, and nobody else may.
     """
-    if name.startswith(_OF_THE_ENGINE) and name not in EVENT_TYPES:
+    if name.startswith(_RESERVED) and name not in EVENT_TYPES:
         raise InvalidSetting(
             f"there are no events of type {name!r}",
-            hint=did_you_mean(name, EVENT_TYPES),
+            hint=did_you_mean(name, EVENT_TYPES)
+            or f"The engine's are {', '.join(EVENT_TYPES)}.",
         )
 
 

@@ -95,7 +95,7 @@ class WorkflowComposer:
         Raises:
             DecompositionFailed: No plan could be made, or only one that is wrong; no
                 task has run.
-            RunFailed: A task used up its attempts.
+            RunFailed: A task used up its attempts: which one, it says.
             RunCancelled: The goal was cancelled.
             RunTimeout: Its time is over.
 
@@ -126,6 +126,7 @@ class WorkflowComposer:
 
         Raises:
             DecompositionFailed: The plan is wrong; no task has run.
+            InvalidInput: There is none.
             RunFailed: As of `compose_from_goal`, like all others.
         """
         request = self._orchestrator.read_graph(

@@ -24,8 +24,10 @@ from singularity_workflow.engine.inspection import to_run_id
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.event_types import (
     ENDS_OF_RUNS,
+    EVENT_TYPES,
     GOAL_EVENTS,
     check_event_type,
+    check_wanted_type,
 )
 from singularity_workflow.model.events import EVENT_QUEUE, Event
 from singularity_workflow.model.positions import START, Position
@@ -103,7 +105,8 @@ class OrchestratorNotifications:
                 told of goals, `goal_*` and `plan_revised`, of all of them from now on.
                 Either way with what is broadcast.
             callback: Called with each event, as of `Notifications.listen`.
-            types: Only events of these types.
+            types: Only events of these types: the engine's, and what is broadcast or
+                emitted, of any word in snake_case.
             after: The cursor of the last event that was dealt with.
 
         Raises:
@@ -154,7 +157,8 @@ class OrchestratorNotifications:
 
         Args:
             goal: As of `listen`; without it, the latest `limit` goals are looked at.
-            types: Only events of these types.
+            types: Only events of these types: the engine's, and what is broadcast or
+                emitted, of any word in snake_case.
             limit: The most events; from 1 to 1,000.
 
         Raises:
@@ -283,8 +287,19 @@ def _fits(event: Event, wanted: frozenset[str]) -> bool:
 
 
 def _read_types(types: Iterable[str] | str | None) -> frozenset[str]:
+    """
+    Return the types that are asked for.
+
+    Raises:
+        InvalidSetting: If one is neither of the engine nor what may be broadcast.
+    """
     words = [types] if isinstance(types, str) else types
-    return frozenset(read_words("types", words))
+    wanted = frozenset(read_words("types", words))
+    for word in wanted:
+        if word not in EVENT_TYPES:
+            check_wanted_type(word)
+            check_event_type(word)
+    return wanted
 
 
 def _read_goal(goal: object) -> UUID:

@@ -14,19 +14,21 @@ from uuid import UUID
 from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.engine import Engine
 from singularity_workflow.engine.handles import RunHandle
-from singularity_workflow.engine.inspection import to_run_id
 from singularity_workflow.engine.requests import StartRequest, build_request
 from singularity_workflow.errors import (
     DecompositionFailed,
     DefinitionError,
+    InvalidInput,
     InvalidSetting,
     RunFailed,
+    RunNotFound,
     StepNotFound,
     WorkflowNotFound,
 )
 from singularity_workflow.model.durations import Duration, to_duration
 from singularity_workflow.model.entries import function_key
 from singularity_workflow.model.ids import IdMaker
+from singularity_workflow.model.json_codec import encode_json
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.parsing import definition_from_json
 from singularity_workflow.model.runs import RunMetadata
@@ -38,7 +40,11 @@ from singularity_workflow.orchestrator.decomposers.adapting import (
     as_decomposer,
 )
 from singularity_workflow.orchestrator.graphs.catalog import Catalog
-from singularity_workflow.orchestrator.graphs.goals import goal_hash, read_goal
+from singularity_workflow.orchestrator.graphs.goals import (
+    goal_hash,
+    goal_mark,
+    read_goal,
+)
 from singularity_workflow.orchestrator.graphs.graph import TaskGraph
 from singularity_workflow.orchestrator.graphs.reading import parse_graph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
@@ -55,6 +61,7 @@ from singularity_workflow.orchestrator.planning.step_names import (
 from singularity_workflow.orchestrator.planning.task_functions import unwrap
 from singularity_workflow.orchestrator.results import GoalResult
 from singularity_workflow.orchestrator.running.events import emit
+from singularity_workflow.orchestrator.running.failures import FailedTask, find_failure
 from singularity_workflow.orchestrator.running.nesting import DECOMPOSITION_FAILED
 from singularity_workflow.orchestrator.running.plan_workflows import descendants
 from singularity_workflow.orchestrator.running.program import GoalProgram
@@ -77,6 +84,7 @@ Functions: TypeAlias = Catalog | Mapping[str, StepFunction]
 RunId: TypeAlias = UUID | str
 
 _MOST_PROGRAMS: Final = 64
+_NONE: Final = object()
 _LIVE: Final = (RunStatus.PENDING, RunStatus.STARTED, RunStatus.PAUSED)
 
 
@@ -228,6 +236,7 @@ class Orchestrator:
 
         Raises:
             DecompositionFailed: With everything that is wrong with the graph.
+            InvalidInput: There is none.
         """
         request = self._read(None, None, step_functions, options, task_graph)
         assert request.tree is not None
@@ -258,7 +267,7 @@ class Orchestrator:
         Raises:
             DecompositionFailed: No plan could be made, or only one that is wrong. If it
                 was the first one, no task has run.
-            RunFailed: A task used up its attempts.
+            RunFailed: A task used up its attempts: which one, it says.
             RunCancelled: The goal was cancelled.
             RunTimeout: Its time is over.
 
@@ -342,12 +351,18 @@ class Orchestrator:
         """
         Return where a goal is, and the figures of what runs for it.
 
-        Until its plan runs these are the figures of the goal's own two steps.
+        Until its plan runs these are the figures of the goal's own two steps. `error`
+        is that of the task which the goal has failed with; its `run_id` says of which
+        run that is.
 
         Raises:
             RunNotFound: There is no such run.
         """
         status, told = await self._engine.get_run_status(run_id)
+        if told["error"]:
+            store = self._session.store
+            found = await find_failure(store, told["run_id"], told["error"])
+            told["error"] = found.to_json()
         children = await self._engine.list_workflow_runs(parent=run_id, limit=1)
         if not children.items:
             return status, told
@@ -383,19 +398,19 @@ class Orchestrator:
             StepNotFound: It is not a goal's run.
         """
         status, told = await self._engine.get_run_status(run_id)
-        plan = await self._read_plan(to_run_id(run_id))
-        if plan is None and not _is_goal(told):
+        if not _is_goal(told):
             raise StepNotFound(
                 f"run {run_id} of workflow {told['workflow']!r} is not that of a goal",
                 hint="get_run_status tells of other runs.",
             )
+        plan = await self._read_plan(told["run_id"])
         own: dict[str, Any] = {} if plan is None else dict(plan["stats"])
         duration = told["duration"]
         spent = own.get("decomposition_time")
         return {
             "status": status,
             **own,
-            "revisions": len(await self._revised(to_run_id(run_id))),
+            "revisions": len(await self._revised(told["run_id"])),
             "execution_time": None if duration is None else duration - (spent or 0),
             "optimization_level": told["metadata"].get("optimization_level"),
         }
@@ -422,6 +437,7 @@ class Orchestrator:
                 tags=[GOAL_TAG, *(given.tags or ())],
                 metadata=_metadata(one),
             )
+            request = replace(request, goal=_mark(one))
             built.append(_with_turns(request, given.turns))
         execution = requests[0].options.execution
         run_ids = await self._session.start(built, execution)
@@ -458,7 +474,10 @@ class Orchestrator:
             failed = _decomposition_error(program, run.id, error)
             if failed is not None:
                 raise failed from error
-            raise
+            found = await self._failure(run.id)
+            if found is None:
+                raise
+            raise found.to_error(run.id) from error
         plan = program.answers.pop(run.id, None) or await self._read_plan(run.id)
         plans = [plan]
         if set(result.get(EXECUTE, {})) == {JUDGE}:
@@ -483,12 +502,12 @@ class Orchestrator:
         decomposer: Any,
         functions: Functions,
         options: Mapping[str, Any],
-        graph: Any = None,
+        graph: Any = _NONE,
     ) -> GoalRequest:
         """Read the arguments of a call, and refuse what cannot be."""
         given = GoalOptions.read(options)
         tree = None
-        if graph is not None:
+        if graph is not _NONE:
             tree = _read_tree(graph, goal)
             goal = tree.graph.goal if goal is None else goal
             goal = goal if goal is not None else DEFAULT_WORKFLOW
@@ -616,6 +635,15 @@ class Orchestrator:
                     found.append(plan)
         return found
 
+    async def _failure(self, run_id: UUID) -> FailedTask | None:
+        """Return the task that a goal has failed with; None: its run is gone."""
+        store = self._session.store
+        try:
+            told = await store.run_status(run_id)
+        except RunNotFound:
+            return None
+        return await find_failure(store, run_id, told["error"] or {})
+
     async def _read_plan(self, run_id: UUID) -> Any:
         return await self._session.store.step_output(run_id, DECOMPOSE)
 
@@ -669,17 +697,19 @@ def _with_turns(request: StartRequest, turns: int | None) -> StartRequest:
 
 
 def _metadata(request: GoalRequest) -> dict[str, Any]:
-    """Return what is kept with a goal's run; the database reads what it is to tell."""
-    options = request.options
-    told: dict[str, Any] = {
+    """Return what is kept with a goal's run, for whoever looks at runs."""
+    return {
         "kind": "goal",
         "goal_hash": goal_hash(request.goal),
         "depth": 1,
-        "optimization_level": options.optimization_level,
+        "optimization_level": request.options.optimization_level,
     }
-    if options.redact:
-        told["redact"] = True
-    return told
+
+
+def _mark(request: GoalRequest) -> bytes:
+    """Return what the database tells of a goal."""
+    mark = goal_mark(request.goal, is_redacted=request.options.redact)
+    return encode_json(mark)
 
 
 def _default_name(planner: Planner | None, catalog: Catalog) -> str:
@@ -700,6 +730,11 @@ def _plain_limits(options: GoalOptions) -> dict[str, Any]:
 def _read_tree(graph: Any, goal: Any) -> GoalTree:
     if isinstance(graph, GoalTree):
         return graph
+    if graph is None:
+        raise InvalidInput(
+            "task_graph must be a plan, got None",
+            hint='Write [{"id": "design"}], or let compose_from_goal ask a decomposer.',
+        )
     found, issues = parse_graph(graph, goal=goal)
     raise_decomposition(goal, issues)
     assert found is not None
@@ -729,4 +764,4 @@ def _decomposition_error(
 
 
 def _is_goal(told: RunMetadata) -> bool:
-    return told["metadata"].get("kind") == "goal"
+    return {step["name"] for step in told["steps"]} == {DECOMPOSE, EXECUTE}

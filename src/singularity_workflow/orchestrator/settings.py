@@ -86,8 +86,10 @@ class GoalOptions:
             that there are.
         cache: How long the plan may be used again for the same goal, decomposer,
             functions and limits, in seconds; True is a day. The decomposer needs an
-            attribute `version`, which changes with its answers. A plan that is used
-            again is checked again. Default False: each goal is decomposed.
+            attribute `version`, which changes with its answers. Which decomposer it is,
+            its class or function and its version say, and nothing else: two objects of
+            one class that answer otherwise need two versions. A plan that is used again
+            is checked again. Default False: each goal is decomposed.
         execution: "local" or "distributed", as of `execute`. Default "local".
         idempotency_key: A second goal with the same key is the first one's run.
         priority: From -1000 to 1000, as of `execute`.

@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 import functools
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -179,15 +180,18 @@ class Runner:
             # the step cancelled itself: that is a way to fail
             return _failed(job, error)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and job.step.is_async:
-                raise
+            is_main = threading.current_thread() is threading.main_thread()
+            if isinstance(error, KeyboardInterrupt) and job.step.is_async and is_main:
+                raise  # it may be the user's: Ctrl-C reaches the main thread only
             return _failed(job, error)
         if child is not None and isinstance(output, bytes):
             found = job.step.child or self._children(child)
             return self._call_child(job, found, child, output)
         if isinstance(output, ChildCall):
             found = output.workflow_id, output.workflow
-            return self._call_child(job, found, output.workflow.name, output.input)
+            return self._call_child(
+                job, found, output.workflow.name, output.input, output.goal
+            )
         return _ended(job, output)
 
     async def _is_met(self, job: Job) -> bool:
@@ -218,6 +222,7 @@ class Runner:
         found: tuple[int, CompiledWorkflow] | None,
         name: str,
         value: object,
+        goal: Mapping[str, object] | None = None,
     ) -> Outcome:
         """
         Ask for the child run that the task stands for; its end is the task's.
@@ -227,11 +232,14 @@ class Runner:
             found: The child's workflow and its number, None if it is not known here.
             name: Its name.
             value: The child's input, as JSON if it is bytes.
+            goal: What is told of it as a goal; None: it is none.
         """
         run_id = str(self._ids.new_id())
         request: dict[str, object] = {"run": run_id}
         if (traceparent := current_traceparent()) is not None:
             request["traceparent"] = traceparent
+        if goal is not None:
+            request["goal"] = goal
         # a timeout that the workflow gives to all of its steps is none of a whole run
         limits = [job.step.definition.options.timeout]
         try:

@@ -62,6 +62,7 @@ def main(dsn, name, log, structure):
         Orchestrator(engine).execute_goal(
             "house", house, house.functions, workflow_name=name,
             preserve_structure=structure == "kept",
+            expansion="lazy" if structure == "lazy" else "eager",
         )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def test_the_counts_of_steps_and_tasks(db):
 
 def test_a_step_says_why_it_was_skipped(db):
     """
-    Reason and error stand with the step (L 142).
+    Reason, error and attempts stand with the step (L 142).
     """
     run = db.start(
         db.make_workflow(single("a", max_attempts=1, on_failure="skip"), single("b"))
@@ -51,7 +51,7 @@ def test_a_step_says_why_it_was_skipped(db):
     step = db.call("run_status", run.id)["steps"][0]
 
     assert (step["status"], step["skip_reason"]) == ("skipped", "handler failed")
-    assert step["error"]["message"] == "no luck"
+    assert (step["error"]["message"], step["attempts"]) == ("no luck", 1)
 
 
 def test_an_unknown_run_is_an_error(db):

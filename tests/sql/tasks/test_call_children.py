@@ -171,12 +171,11 @@ def test_a_child_is_as_discreet_and_as_serial_as_its_parent(db, child):
     What is not to be told of a run is not to be told of its children; and where one
     task goes at a time, their tasks do.
     """
-    parent = db.start(
-        db.make_workflow(single("a")), serial=True, metadata={"redact": True, "x": 1}
+    db.start(
+        db.make_workflow(single("a")), serial=True, goal={"redact": True, "depth": 1}
     )
 
     run = db.call_child(db.claim_one(), child)
 
     assert run.row.serial
-    assert run.row.metadata == {"redact": True}
-    assert parent.row.metadata == {"redact": True, "x": 1}
+    assert run.row.goal == {"redact": True}

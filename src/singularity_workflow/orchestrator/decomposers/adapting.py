@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -25,6 +26,7 @@ from singularity_workflow.worker.threads import DaemonThreads
 
 __all__ = [
     "Decomposer",
+    "DecomposerExit",
     "DecomposerLike",
     "GraphLike",
     "Planner",
@@ -59,6 +61,20 @@ _Call: TypeAlias = Callable[..., Any]
 
 _THREADS: Final = DaemonThreads("swf-decomposer")
 """Not those of the event loop: one that hangs must not keep the program from ending."""
+
+
+class DecomposerExit(Exception):
+    """
+    A decomposer has raised what would end the process, or the event loop.
+
+    As of a step it ends no more than the attempt, and is not tried again.
+
+    Args:
+        raised: What it was.
+    """
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(f"{type(raised).__name__}: {raised}")
 
 
 class Planner:
@@ -186,21 +202,39 @@ async def call_any(function: _Call, *arguments: object) -> object:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - the method, not whether
     ):
-        return await function(*arguments)
+        return await _without_exit(function(*arguments))
     context = contextvars.copy_context()
 
     def call() -> object:
-        return context.run(_without_stop, function, arguments)
+        return context.run(_in_thread, function, arguments)
 
     found = await asyncio.get_running_loop().run_in_executor(_THREADS, call)
     if inspect.isawaitable(found):
-        return await found
+        return await _without_exit(found)
     return found
 
 
-def _without_stop(function: _Call, arguments: tuple[object, ...]) -> object:
-    """Call *function*; a future cannot carry StopIteration."""
+async def _without_exit(answer: Awaitable[object]) -> object:
+    """Return the answer; the event loop is not the decomposer's to end."""
+    try:
+        return await answer
+    except (Exception, asyncio.CancelledError, GeneratorExit):
+        raise  # the last two come from outside, too
+    except BaseException as error:
+        is_main = threading.current_thread() is threading.main_thread()
+        if isinstance(error, KeyboardInterrupt) and is_main:
+            raise  # so may this: Ctrl-C reaches the main thread only
+        raise DecomposerExit(error) from error
+
+
+def _in_thread(function: _Call, arguments: tuple[object, ...]) -> object:
+    """Call *function*; a future cannot carry all that it may raise."""
     try:
         return function(*arguments)
     except StopIteration as error:
         raise RuntimeError(f"{function!r} raised StopIteration") from error
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        # nobody interrupts a thread: even that is of its own
+        raise DecomposerExit(error) from error

@@ -13,7 +13,14 @@ import orjson
 from singularity_workflow.errors import InvalidInput
 from singularity_workflow.model.json_codec import NotJson, encode_json
 
-__all__ = ["canonical", "goal_hash", "goal_input", "goal_text", "read_goal"]
+__all__ = [
+    "canonical",
+    "goal_hash",
+    "goal_input",
+    "goal_mark",
+    "goal_text",
+    "read_goal",
+]
 
 
 def read_goal(goal: object) -> Any:
@@ -64,6 +71,32 @@ def goal_hash(goal: object) -> str:
 def goal_input(goal: object) -> dict[str, Any]:
     """Return what the tasks of *goal* see of it: its members, or `{"goal": goal}`."""
     return dict(goal) if isinstance(goal, Mapping) else {"goal": goal}
+
+
+def goal_mark(
+    goal: object,
+    parent: str | None = None,
+    depth: int = 1,
+    *,
+    is_redacted: bool = False,
+) -> dict[str, Any]:
+    """
+    Return what the engine says with the start of a goal's run.
+
+    The database tells of no other run as of a goal, whatever is kept with it.
+
+    Args:
+        goal: The goal.
+        parent: Hash of the goal that it is a part of.
+        depth: Its level: 1 for the first.
+        is_redacted: Whether no value of the run, and of those below it, is told.
+    """
+    mark: dict[str, Any] = {
+        "goal_hash": goal_hash(goal),
+        "parent": parent,
+        "depth": depth,
+    }
+    return {**mark, "redact": True} if is_redacted else mark
 
 
 def goal_text(goal: object) -> str:

@@ -50,6 +50,7 @@ from singularity_workflow.orchestrator.planning.task_functions import (
 
 __all__ = [
     "MANY_ATTEMPTS",
+    "OVER",
     "Goals",
     "plan_name",
     "raise_decomposition",
@@ -58,6 +59,9 @@ __all__ = [
 ]
 
 DEFAULT_NAME: Final = "goal"
+OVER: Final = "_over_"
+"""Begins the name of the step that looks up what the task of that name maps over."""
+
 _DIGITS: Final = 16
 _WIDEST: Final = Limits(max_depth=MAX_DEPTH, max_tasks=MAX_TASKS, max_fan_out=MAX_TASKS)
 """What is made a workflow was held to its own limits before."""
@@ -322,7 +326,7 @@ class _Compiler:
         is_kept = isinstance(source, Kept)
         if not (source.path or is_kept or getattr(source, "is_goal", False)):
             return source.task
-        name = f"_over_{task.id}"
+        name = f"{OVER}{task.id}"
         needs = () if is_kept else (source.task,)
         steps.append(StepDefinition(name=name, depends_on=needs))
         functions[name] = elements_of(source, task.id)

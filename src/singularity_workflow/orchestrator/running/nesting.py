@@ -16,7 +16,7 @@ from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.signals import Fail
-from singularity_workflow.orchestrator.graphs.goals import goal_hash
+from singularity_workflow.orchestrator.graphs.goals import goal_hash, goal_mark
 from singularity_workflow.orchestrator.planning.plan import PlannedTask
 from singularity_workflow.orchestrator.running.signals import NEEDS_REPLAN, NeedsReplan
 
@@ -95,7 +95,13 @@ class Nesting:
         if task.tree is not None:
             data["tree"] = task.tree.to_json()
         workflow_id, workflow = await self._workflow()
-        return ChildCall(workflow_id=workflow_id, workflow=workflow, input=data)
+        nest = data["nest"]
+        return ChildCall(
+            workflow_id=workflow_id,
+            workflow=workflow,
+            input=data,
+            goal=goal_mark(data["goal"], nest["ancestors"][-1], nest["depth"]),
+        )
 
     def _check(self, last: Mapping[str, Any], ctx: Context) -> None:
         """

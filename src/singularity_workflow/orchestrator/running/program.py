@@ -24,7 +24,10 @@ from singularity_workflow.model.definition import Definition
 from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.workflow import Workflow
-from singularity_workflow.orchestrator.decomposers.adapting import Planner
+from singularity_workflow.orchestrator.decomposers.adapting import (
+    DecomposerExit,
+    Planner,
+)
 from singularity_workflow.orchestrator.decomposers.contexts import Failure
 from singularity_workflow.orchestrator.graphs.catalog import Catalog
 from singularity_workflow.orchestrator.graphs.goals import goal_hash, goal_input
@@ -303,6 +306,11 @@ class GoalProgram:
                 return await _uncancelled(ask)
         except DecompositionFailed:
             raise
+        except DecomposerExit as error:
+            raise DecompositionFailed(
+                f"the decomposer raised {error}",
+                hint="Return a plan, or raise an Exception: that is tried again.",
+            ) from error.__cause__
         except Exception as error:
             if attempt < options["retry_attempts"]:
                 tell.failed(error, is_last=True)

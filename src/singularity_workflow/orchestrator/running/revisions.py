@@ -33,6 +33,7 @@ from singularity_workflow.orchestrator.graphs.limits import Budget, Limits
 from singularity_workflow.orchestrator.graphs.reading import parse_graph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.graphs.validation import validate
+from singularity_workflow.orchestrator.planning.compilation import OVER
 from singularity_workflow.orchestrator.planning.expansion import Expansion, expand
 from singularity_workflow.orchestrator.planning.plan import flatten
 from singularity_workflow.orchestrator.planning.replanning import (
@@ -63,10 +64,12 @@ from singularity_workflow.orchestrator.running.spending import usage_of
 if TYPE_CHECKING:
     from singularity_workflow.orchestrator.running.program import GoalProgram
 
-__all__ = ["Revisions", "revision_name"]
+__all__ = ["ENOUGH", "Revisions", "revision_name"]
+
+ENOUGH: Final = "; the plan was made anew "
+"""Stands between what failed and how often another plan was tried."""
 
 _MOST_ATTEMPTS: Final = 1_000
-_OVER: Final = "_over_"
 
 
 def revision_name(name: str) -> str:
@@ -148,8 +151,8 @@ class Revisions:
             raise self._end(ctx, run, _told(run))
         if len(children) > options["max_replans"]:
             raise Fail(
-                f"{_told(run, stopped)}; the plan was made anew {len(children) - 1} "
-                f"times, and max_replans is {options['max_replans']}"
+                f"{_told(run, stopped)}{ENOUGH}{len(children) - 1} times, and "
+                f"max_replans is {options['max_replans']}"
             )
         return {
             **{name: one for name, one in run_input.items() if name != "tree"},
@@ -193,9 +196,12 @@ class Revisions:
             ]
             if not given_up:
                 return None
-            error = {"step": given_up[0]["name"]}
+            error = {
+                "step": given_up[0]["name"],
+                "attempts": given_up[0]["attempts"],
+            }
             kind, message = cause_of({"error": {"error": given_up[0]["error"]}})
-        path = paths.get(str(error.get("step", "")).removeprefix(_OVER))
+        path = paths.get(str(error.get("step", "")).removeprefix(OVER))
         if path is None:
             return None
         level = level_to_replan(tree, path, is_asked=kind == NEEDS_REPLAN)
@@ -206,7 +212,7 @@ class Revisions:
             "level": list(level),
             "kind": kind,
             "message": message,
-            "attempts": error.get("attempts", 0),
+            "attempts": error.get("attempts") or 0,
         }
 
     async def _judge(self, run_input: Any, result: Any, ctx: Context) -> Any:

@@ -3,6 +3,9 @@
 -- The plan of a run is the output of its step `_decompose`. Here are those of goals that
 -- were started with a cache, by all that decides what the decomposer would answer.
 --
+-- Whether a run is that of a goal, the engine says with its start, in a column of its own:
+-- what anybody may keep with a run says nothing of it.
+--
 -- A serial run gave one turn to its tasks, and now gives as many as it says. Only open
 -- runs are written, of which the flag that is replaced says something.
 
@@ -21,6 +24,7 @@ create table singularity_workflow.goal_plans (
 create index goal_plans_kept_until_idx on singularity_workflow.goal_plans (kept_until);
 
 alter table singularity_workflow.runs
+  add column goal json,                              -- goal_hash, parent, depth; redact, of its other runs too
   add column max_parallel integer not null default 1,  -- serial: how many turns there are
   add column turns integer not null default 0;         -- serial: how many are taken
 

@@ -38,9 +38,9 @@ begin
     from unnest(p_run_ids) with ordinality p (run_id, place)
     cross join lateral (
       select r.run_id, r.workflow_id, r.status, r.error, r.event_level,
-             case when r.metadata->>'redact' = 'true' then 0 else 8000 end as room,
-             case when r.metadata->>'kind' = 'goal' then singularity_workflow.goal_event(
-               'goal_' || r.status, r.run_id, r.input, r.metadata) end as goal,
+             case when r.goal->>'redact' = 'true' then 0 else 8000 end as room,
+             case when r.goal->>'goal_hash' is not null then singularity_workflow.goal_event(
+               'goal_' || r.status, r.run_id, r.input, r.goal) end as goal,
              -- null: a condition that did not hold has failed it, no task
              r.run_id || '/' || (r.error->>'step') || '/' || (r.error->>'task_index') as task_id
       from singularity_workflow.runs r

@@ -9,7 +9,7 @@
 -- run come first its start, then what its tasks brought, the steps that ended and those
 -- that began, each after what it depends on; its end is the last.
 --
--- Of a run whose metadata says `redact` no value is told, but where it is.
+-- Of a run whose goal says `redact` no value is told, but where it is.
 --
 -- What chains do at every step is one statement, in which a task is told with its step.
 -- JSON is put together as text, since names of steps are identifiers and ids are ids: the
@@ -54,11 +54,11 @@ begin
     from unnest(p_new) with ordinality n (run_id, place)
     cross join lateral (
       select r.run_id, r.parent_run_id, r.origin_run_id, r.origin_kind,
-             case when octet_length(r.input::text) < case when r.metadata->>'redact' = 'true' then 0 else 8000 end
+             case when octet_length(r.input::text) < case when r.goal->>'redact' = 'true' then 0 else 8000 end
                then r.input::text
                else singularity_workflow.event_reference(r.input, r.run_id::text) end as input,
-             case when r.metadata->>'kind' = 'goal'
-               then singularity_workflow.goal_event('goal_started', r.run_id, r.input, r.metadata) end as goal
+             case when r.goal->>'goal_hash' is not null
+               then singularity_workflow.goal_event('goal_started', r.run_id, r.input, r.goal) end as goal
       from singularity_workflow.runs r
       where r.run_id = n.run_id and r.event_level > 0 offset 0) r;
   end if;
@@ -92,7 +92,7 @@ begin
       cross join lateral (
         select s.name, coalesce(s.rank, s.step_no) as rank,
                concat(i.run_id, '/', s.name, '/', i.task_index) as task_id,
-               case when r.metadata->>'redact' = 'true' then 0 else 8000 end as room
+               case when r.goal->>'redact' = 'true' then 0 else 8000 end as room
         from singularity_workflow.runs r
         join singularity_workflow.workflow_steps s
           on s.workflow_id = r.workflow_id and s.step_no = i.step_no
@@ -126,7 +126,7 @@ begin
       cross join lateral (
         select s.name, coalesce(s.rank, s.step_no) as rank,
                concat(i.run_id, '/', s.name, '/', i.task_index) as task_id,
-               case when r.metadata->>'redact' = 'true' then 0 else 8000 end as room
+               case when r.goal->>'redact' = 'true' then 0 else 8000 end as room
         from singularity_workflow.runs r
         join singularity_workflow.workflow_steps s
           on s.workflow_id = r.workflow_id and s.step_no = i.step_no

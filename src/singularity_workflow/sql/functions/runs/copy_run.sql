@@ -82,7 +82,7 @@ begin
   new_run as (
     insert into singularity_workflow.runs (
       run_id, workflow_id, status, remaining_steps, order_key, priority, owner, serial,
-      max_parallel, max_attempts, deadline_at, tags, metadata, input, created_at, started_at,
+      max_parallel, max_attempts, deadline_at, tags, metadata, goal, input, created_at, started_at,
       traceparent, origin_run_id, origin_kind, event_level)
     select p_new_id, v_source.workflow_id, 'started',
            (select count(*) from steps s where not s.is_kept),
@@ -90,7 +90,7 @@ begin
            v_source.priority, p_owner, v_source.serial, v_source.max_parallel,
            v_source.max_attempts,
            v_now + (v_source.deadline_at - v_source.created_at), v_source.tags, v_source.metadata,
-           v_source.input, v_now, v_now, v_source.traceparent, p_run_id,
+           v_source.goal, v_source.input, v_now, v_now, v_source.traceparent, p_run_id,
            case when p_from_step is null then 'retry' else 'fork' end, v_source.event_level
     returning deadline_at
   ),

@@ -38,6 +38,9 @@ begin
              'kind', case when w.over_step_no = w.step_no then 'undo' else w.kind end,
              'remaining_deps', c.remaining_deps, 'initial_tasks', c.initial_tasks,
              'remaining_tasks', c.remaining_tasks, 'skip_reason', c.skip_reason, 'error', c.error,
+             'attempts', case when c.error is not null then (
+               select max(k.failures) from singularity_workflow.tasks k
+               where k.run_id = c.run_id and k.step_no = c.step_no) end,
              'created_at', c.created_at, 'started_at', c.started_at, 'ended_at', c.ended_at) order by w.step_no) as steps
     from singularity_workflow.step_states c
     join singularity_workflow.workflow_steps w

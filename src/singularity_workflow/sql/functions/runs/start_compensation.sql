@@ -48,9 +48,11 @@ begin
   v_id := singularity_workflow.new_run_id();
   insert into singularity_workflow.runs (
     run_id, workflow_id, status, remaining_steps, order_key, priority, owner, serial, tags,
-    metadata, input, created_at, started_at, traceparent, origin_run_id, origin_kind, event_level)
+    metadata, goal, input, created_at, started_at, traceparent, origin_run_id, origin_kind, event_level)
   select v_id, w.workflow_id, 'started', w.step_count, v_origin.order_key, v_origin.priority,
-         v_origin.owner, v_origin.serial, v_origin.tags, v_origin.metadata, v_origin.input,
+         v_origin.owner, v_origin.serial, v_origin.tags, v_origin.metadata,
+         -- it is not that of the goal, but what is not to be told stays so
+         case when v_origin.goal->>'redact' = 'true' then '{"redact": true}'::json end, v_origin.input,
          p_now, p_now, v_origin.traceparent, p_run_id, 'compensation', v_origin.event_level
   from singularity_workflow.workflows w where w.workflow_id = v_origin.undo_id;
   if not found then

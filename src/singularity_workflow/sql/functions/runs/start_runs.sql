@@ -7,7 +7,7 @@
 --
 -- Each request is an object: id, workflow_id or workflow (by name: the latest version
 -- registered), input, and if wanted priority, serial, max_parallel, max_attempts, timeout (seconds),
--- tags, metadata, key, events (all, run or none), traceparent; of a child run parent_run_id and the like, and its order_key. An id that exists already is that run: a repeated request changes nothing.
+-- tags, metadata, key, events (all, run or none), traceparent; of a goal's run goal ({goal_hash, parent, depth, redact}); of a child run parent_run_id and the like, and its order_key. An id that exists already is that run: a repeated request changes nothing.
 -- With p_owner the runs are local to that worker, and its first tasks are handed over
 -- in the same commit.
 create or replace function singularity_workflow.start_runs(
@@ -96,12 +96,12 @@ begin
     select x.id, w.workflow_id, w.step_count, x.input, coalesce(x.priority, (w.options->>'priority')::int, 0) as priority,
            coalesce(x.serial, false) as serial, coalesce(x.max_parallel, 1) as max_parallel, x.max_attempts,
            v_now + coalesce(x.timeout, (w.options->>'deadline')::float8) * interval '1 second' as deadline_at,
-           coalesce(x.tags, '{}') as tags, x.key, x.metadata, x.order_key, x.traceparent,
+           coalesce(x.tags, '{}') as tags, x.key, x.metadata, x.goal, x.order_key, x.traceparent,
            x.parent_run_id, x.parent_step_no, x.parent_task_index, x.parent_attempt,
            case x.events when 'none' then 0 when 'run' then 1 else 2 end as event_level
     from json_to_recordset(p_requests) x (
       id uuid, workflow_id int, workflow text, input json, priority int, serial boolean,
-      max_parallel int, max_attempts int, timeout float8, tags text[], key text, metadata json, order_key bigint,
+      max_parallel int, max_attempts int, timeout float8, tags text[], key text, metadata json, goal json, order_key bigint,
       traceparent text, events text,
       parent_run_id uuid, parent_step_no smallint, parent_task_index int, parent_attempt int)
     join singularity_workflow.workflows w
@@ -110,13 +110,13 @@ begin
   new_runs as (
     insert into singularity_workflow.runs (
       run_id, workflow_id, status, remaining_steps, order_key, priority, owner, serial,
-      max_parallel, max_attempts, deadline_at, tags, idempotency_key, input, created_at, started_at, metadata,
+      max_parallel, max_attempts, deadline_at, tags, idempotency_key, input, created_at, started_at, metadata, goal,
       traceparent, parent_run_id, parent_step_no, parent_task_index, parent_attempt, event_level)
     select r.id, r.workflow_id, 'started',
            r.step_count,
            coalesce(r.order_key, floor(extract(epoch from v_now) * 1000)::bigint - r.priority * 600000::bigint),
            r.priority,
-           p_owner, r.serial, r.max_parallel, r.max_attempts, r.deadline_at, r.tags, r.key, r.input, v_now, v_now, r.metadata,
+           p_owner, r.serial, r.max_parallel, r.max_attempts, r.deadline_at, r.tags, r.key, r.input, v_now, v_now, r.metadata, r.goal,
            r.traceparent, r.parent_run_id, r.parent_step_no, r.parent_task_index, r.parent_attempt,
            r.event_level
     from requests r

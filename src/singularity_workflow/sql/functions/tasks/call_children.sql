@@ -6,7 +6,7 @@
 --            isolates them by halving
 --
 -- The worker of a workflow step only says which run it wants: `called`, with an output
--- of {run, workflow or workflow_id, input, timeout, traceparent}. The task then waits, for nobody's slot, and
+-- of {run, workflow or workflow_id, input, timeout, traceparent, goal}. The task then waits, for nobody's slot, and
 -- the end of the child goes on with it (fire_timers). Parent and child change in one
 -- commit here, which is safe: nobody else can hold a run that does not exist yet.
 create or replace function singularity_workflow.call_children(
@@ -54,7 +54,9 @@ begin
              'parent_task_index', m.task_index, 'parent_attempt', m.attempt,
              'events', (array['none', 'run', 'all'])[r.event_level + 1],
              -- what is not to be told of a run is not to be told of its children
-             'metadata', case when r.metadata->>'redact' = 'true' then '{"redact": true}'::json end)) as requests
+             'goal', case when r.goal->>'redact' = 'true'
+               then (coalesce((m.output->'goal')::jsonb, '{}') || '{"redact": true}')::json
+               else m.output->'goal' end)) as requests
     from unnest(p_missed) m
     join singularity_workflow.runs r on r.run_id = m.run_id
     where m.outcome = 'called'
