@@ -10,9 +10,10 @@ that takes too long goes on unheard.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from singularity_workflow.errors import DefinitionError
 from singularity_workflow.orchestrator.decomposers.contexts import (
@@ -20,6 +21,7 @@ from singularity_workflow.orchestrator.decomposers.contexts import (
     ReplanContext,
 )
 from singularity_workflow.orchestrator.graphs.graph import TaskGraph, TaskSpec
+from singularity_workflow.worker.threads import DaemonThreads
 
 __all__ = [
     "Decomposer",
@@ -54,6 +56,9 @@ DecomposerLike: TypeAlias = Any
 """All that `as_decomposer` takes."""
 
 _Call: TypeAlias = Callable[..., Any]
+
+_MOST_PARAMETERS: Final = 2
+_LONGEST_SHOWN: Final = 200
 
 
 class Planner:
@@ -136,10 +141,15 @@ def as_decomposer(given: DecomposerLike) -> Planner:
         return Planner(given, decompose, replan if callable(replan) else None)
     if callable(given) and not isinstance(given, type):
         return Planner(given, given, None)
+    hint = "Write def decompose(goal): return [...] and give it by name."
+    if isinstance(given, list):
+        hint = "A plan that is there already is for compose_from_task_graph."
+    elif isinstance(given, Mapping):
+        hint = "The order is: goal, decomposer, step_functions."
     raise DefinitionError(
-        f"a decomposer must be a function of the goal or have decompose(), "
-        f"got {given!r}",
-        hint="Write def decompose(goal): return [...] and give it by name.",
+        "a decomposer must be a function of the goal or have decompose(), "
+        f"got {repr(given)[:_LONGEST_SHOWN]}",
+        hint=hint,
     )
 
 
@@ -154,12 +164,17 @@ def _instance_of(kind: type[Any]) -> Any:
 
 
 def _count_parameters(function: _Call) -> int:
-    """Return how many positional arguments *function* takes; many if any number."""
+    """
+    Return how many positional arguments *function* takes; many if any number.
+
+    Raises:
+        DefinitionError: If it takes none, or more than there are.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return 1
-    count = 0
+    count = needed = 0
     for one in parameters:
         if one.kind is inspect.Parameter.VAR_POSITIONAL:
             return 2
@@ -168,6 +183,14 @@ def _count_parameters(function: _Call) -> int:
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
         ) and (one.default is inspect.Parameter.empty or one.name == "ctx"):
             count += 1
+            needed += one.default is inspect.Parameter.empty
+    if needed > _MOST_PARAMETERS:
+        raise DefinitionError(
+            f"the decomposer {function!r} needs {needed} arguments, and gets the goal "
+            "and a context",
+            hint="Write def decompose(goal, ctx): ..., and bind others with "
+            "functools.partial.",
+        )
     if not count:
         raise DefinitionError(
             f"the decomposer {function!r} takes no goal",
@@ -182,7 +205,14 @@ async def call_any(function: _Call, *arguments: object) -> object:
         getattr(function, "__call__", None)  # noqa: B004 - the method, not whether
     ):
         return await function(*arguments)
-    found = await asyncio.to_thread(_without_stop, function, arguments)
+    # a thread that nobody waits for when the program ends: it may hang
+    threads = DaemonThreads("swf-decomposer")
+    context = contextvars.copy_context()
+    call = asyncio.get_running_loop().run_in_executor(
+        threads, context.run, _without_stop, function, arguments
+    )
+    threads.shutdown()  # after the call
+    found = await call
     if inspect.isawaitable(found):
         return await found
     return found

@@ -115,17 +115,22 @@ class RecordedDecomposer:
             answers: dict[str, Any] = dict(data["goals"])
         except FileNotFoundError:
             if self._mode == "replay":
-                raise InvalidSetting(f"there is no file {self._path}") from None
+                raise InvalidSetting(
+                    f"there is no file {self._path} with recorded answers",
+                    hint="Record some: give a decomposer.",
+                ) from None
             return {}
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidSetting(
-                f"{self._path} holds no recorded answers: {error}"
+                f"{self._path} holds no recorded answers: {error}",
+                hint="Take it away and record it anew, or name another file.",
             ) from error
         return answers
 
 
 def _write(path: Path, data: bytes) -> None:
     """Write the file as a whole: who reads it meanwhile reads the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     other = path.with_name(f"{path.name}.new")
     other.write_bytes(data)
     other.replace(path)

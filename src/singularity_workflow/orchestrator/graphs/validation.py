@@ -203,7 +203,11 @@ class _Validation:
             hint = self._suggest(task.function, names)
             if hint is None and self._suggestions:
                 listed = ", ".join(names[:_SHOWN])
-                hint = f"The functions are {listed or 'none'}."
+                hint = (
+                    f"The functions are {listed}."
+                    if listed
+                    else "There are no functions: give step_functions some."
+                )
             pointer = json_pointer("tasks", number, member)
             yield _issue("unknown_handler", pointer, message, hint)
             return
