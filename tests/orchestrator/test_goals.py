@@ -438,6 +438,20 @@ def test_status_and_stats_of_a_goal(orchestrator, engine):
         orchestrator.get_execution_stats(child.id)
 
 
+def test_a_goal_is_named_by_its_handle_and_its_result(orchestrator):
+    """
+    As well as by the id of its run.
+    """
+    handle = orchestrator.start_goal("goal", plan({"id": "see"}), {"see": see})
+    found = handle.result()
+
+    of_handle = orchestrator.get_execution_stats(handle)
+    of_result = orchestrator.get_execution_stats(found)
+
+    assert of_handle == of_result == orchestrator.get_execution_stats(handle.id)
+    assert orchestrator.get_execution_status(found)[0] == "completed"
+
+
 def test_a_goal_can_be_cancelled(orchestrator, engine):
     """
     With all that runs for it.
@@ -533,7 +547,8 @@ def test_fail_fast_cancels_the_others(composer, engine):
     )  # fmt: skip
 
     assert isinstance(found[1], RunFailed)
-    assert isinstance(found[0], Exception)
+    assert isinstance(found[0], RunCancelled)
+    assert engine.get_run_status(found[0].run_id)[0] == "cancelled"
     statuses = {str(one.status) for one in engine.list_workflow_runs(workflow=name)}
     assert statuses == {"cancelled", "failed"}
 

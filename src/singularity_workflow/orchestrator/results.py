@@ -75,5 +75,6 @@ def to_goal_run(goal: object) -> UUID:
     if isinstance(found, (UUID, str)):
         return to_run_id(found)
     raise InvalidSetting(
-        f"a goal is named by its handle, its result or the id of its run, got {goal!r}"
+        f"a goal is named by its GoalHandle, its GoalResult or the id of its run, got "
+        f"{goal!r}"
     )
