@@ -9,7 +9,7 @@ import threading
 from typing import ClassVar
 
 import pytest
-from engine.support import run, unique, wait_until
+from engine.support import run, unique, until, wait_until
 
 from singularity_workflow import (
     AsyncEngine,
@@ -35,6 +35,13 @@ from singularity_workflow.orchestrator import (
     WorkflowComposer,
 )
 
+UNSERVED = """
+select count(*)
+from singularity_workflow.tasks t
+join singularity_workflow.runs r using (run_id)
+join singularity_workflow.workflows w using (workflow_id)
+where w.name like %s and t.wait_reason = 'unserved'
+"""
 RUNS = "select count(*) from singularity_workflow.runs r join singularity_workflow.workflows w using (workflow_id) where w.name like %s"  # noqa: E501
 
 
@@ -635,6 +642,44 @@ def test_workers_serve_distributed_goals(dsn):
                 )  # fmt: skip
 
     assert run(main).result == {"see": {"goal": "goal"}}
+
+
+def test_a_worker_without_a_function_leaves_the_plan_to_others(dsn, sql):
+    """
+    The tasks of a plan wait for a worker that has all functions of it.
+    """
+    name = unique("partly")
+    graph = plan({"id": "see"}, {"id": "end", "depends_on": ["see"]})
+    whole = {"see": see, "end": lambda see: see["goal"]}
+
+    async def main():
+        began = asyncio.Event()
+
+        async def hang(_input):
+            began.set()
+            await asyncio.Event().wait()
+
+        async with AsyncEngine(dsn) as one, AsyncEngine(dsn) as other:
+            orchestrator = Orchestrator(other)
+
+            async def serving(functions):
+                theirs = await orchestrator.goal_workflow(
+                    graph, functions, workflow_name=name
+                )
+                return Worker(other, [theirs])
+
+            handle = await Orchestrator(one).start_goal(
+                "goal", graph, whole, execution="distributed", workflow_name=name
+            )
+            async with await serving({**whole, "see": hang}) as first:
+                await began.wait()
+                await first.close()
+            async with await serving({"see": see}):
+                await until(lambda: sql.value(UNSERVED, f"{name}%"), "unserved")
+            async with await serving(whole):
+                return await handle.result(timeout=30)
+
+    assert run(main).result == {"end": "goal"}
 
 
 @pytest.mark.parametrize(

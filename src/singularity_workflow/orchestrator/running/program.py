@@ -21,7 +21,11 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
-from singularity_workflow.errors import DecompositionFailed, SingularityError
+from singularity_workflow.errors import (
+    DecompositionFailed,
+    DefinitionError,
+    SingularityError,
+)
 from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import MADE_BY, CompiledWorkflow
 from singularity_workflow.model.context import Context
@@ -55,6 +59,7 @@ from singularity_workflow.orchestrator.running.revisions import (
     REPLAN,
     Revisions,
 )
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["GoalProgram", "ProgramStore", "descendants"]
 
@@ -527,11 +532,25 @@ class GoalProgram:
     def make(
         self, definition: Definition, resources: Collection[str]
     ) -> CompiledWorkflow | None:
-        """Return the workflow of a plan, made of what its definition carries."""
+        """
+        Return the workflow of a plan, made of what its definition carries.
+
+        None: there is no plan, or it needs functions that are not here. Its tasks wait
+        for a worker that has them.
+        """
         if definition.name == self.revisions.name:
             return self._compiled(self.revisions.workflow, resources)
-        workflow = self.revive(definition)
-        return None if workflow is None else self._compiled(workflow, resources)
+        try:
+            workflow = self.revive(definition)
+            return None if workflow is None else self._compiled(workflow, resources)
+        except DefinitionError as error:
+            logger.warning(
+                "a plan needs what is not here, and waits for another worker: %s",
+                # not its message: the goal may be one that is not to be seen
+                ", ".join(f"{one.code} at {one.pointer}" for one in error.issues[:5]),
+                extra=log_fields(workflow=definition.name),
+            )
+            return None
 
     def revive(self, definition: Definition) -> Workflow | None:
         """Return the same, not compiled; None if the definition carries no plan."""
