@@ -301,3 +301,25 @@ def test_a_model_that_is_none_is_refused(models, model):
     """
     with pytest.raises(ConfigurationError, match=r"model|agent"):
         PydanticAIDecomposer(model)
+
+
+def test_prose_is_given_back_as_often_as_a_wrong_plan(models):
+    """
+    A model that asks back first gives its plan in the last round.
+    """
+    from pydantic_ai.models.function import FunctionModel
+
+    said = [
+        models.messages.TextPart("Which city?"),
+        models.messages.TextPart("Are you sure?"),
+        models.messages.ToolCallPart(
+            "plan", {"tasks": [{"id": "a", "handler": "work"}]}
+        ),
+    ]
+    model = FunctionModel(
+        lambda messages, info: models.messages.ModelResponse(parts=[said.pop(0)])
+    )
+
+    found = decompose(PydanticAIDecomposer(model, max_repair=2), functions=FUNCTIONS)
+
+    assert found.issues == ()

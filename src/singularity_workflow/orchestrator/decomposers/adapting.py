@@ -209,7 +209,7 @@ async def call_any(function: _Call, *arguments: object) -> object:
     threads = DaemonThreads("swf-decomposer")
     context = contextvars.copy_context()
     call = asyncio.get_running_loop().run_in_executor(
-        threads, context.run, _without_stop, function, arguments
+        threads, lambda: context.run(_without_stop, function, arguments)
     )
     threads.shutdown()  # after the call
     found = await call

@@ -68,20 +68,25 @@ class PydanticAIDecomposer:
                 "PydanticAIDecomposer needs pydantic-ai, which is not installed",
                 hint="pip install 'singularity-workflow[llm]'",
             ) from error
+        self._max_repair = read_repairs(max_repair)
         if model is None:
             raise ConfigurationError(
                 "PydanticAIDecomposer needs a model, got None",
                 hint="Give a model of pydantic-ai, its name, or an Agent.",
             )
         try:
-            self._agent: Any = model if isinstance(model, Agent) else Agent(model)
+            self._agent: Any = (
+                model
+                if isinstance(model, Agent)
+                # prose instead of a plan is a wrong answer as well
+                else Agent(model, retries=self._max_repair)
+            )
         except (ImportError, UserError) as error:
             raise ConfigurationError(
                 f"pydantic-ai makes no agent of {model!r}: {error}",
                 hint="Install what its provider needs, or give a model that is there.",
             ) from error
         self._examples = tuple(examples)
-        self._max_repair = read_repairs(max_repair)
         self._usage_limits = usage_limits
         self._types: dict[str, type[BaseModel]] = {}
         self.version = version

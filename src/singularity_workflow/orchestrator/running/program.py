@@ -434,7 +434,7 @@ class GoalProgram:
                 raise
             what = str(error) or "it took too long"
             raise DecompositionFailed(
-                f"the decomposer failed {attempt} times, at last with "
+                f"the decomposer failed {_times(attempt)}"
                 f"{type(error).__name__}: {what}",
                 hint=_hint_for(error),
             ) from error
@@ -604,6 +604,10 @@ async def _uncancelled(ask: Callable[[], Awaitable[_T]]) -> _T:
         if task is None or task.cancelling():
             raise
         raise RuntimeError("it was cancelled, and not by us") from error
+
+
+def _times(attempt: int) -> str:
+    return "with " if attempt == 1 else f"{attempt} times, at last with "
 
 
 def _hint_for(error: Exception) -> str:
