@@ -216,9 +216,7 @@ def test_a_decomposer_that_keeps_raising_fails_the_goal(composer):
     def broken(goal):
         raise ZeroDivisionError("oops")
 
-    with pytest.raises(
-        DecompositionFailed, match="1 times, at last with ZeroDiv"
-    ) as caught:
+    with pytest.raises(DecompositionFailed, match="failed with ZeroDiv") as caught:
         composer.compose_from_goal("goal", broken, {"see": see}, retry_attempts=1)
 
     assert "oops" in caught.value.message
