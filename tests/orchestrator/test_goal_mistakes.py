@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -221,3 +223,85 @@ def test_no_graph_is_refused(composer, engine):
         with pytest.raises(InvalidInput, match="task_graph must be a plan") as caught:
             ask()
         assert "compose_from_goal" in caught.value.hint
+
+
+def test_nobody_decomposes(composer):
+    """A goal without a decomposer is refused before it has a run."""
+    with pytest.raises(DefinitionError, match="must be a function of the goal"):
+        composer.compose_from_goal("goal", None, {"see": see})
+
+
+def test_the_wrong_one_of_several_goals_is_named(composer):
+    """By its place in the list."""
+    with pytest.raises(InvalidInput, match=r"goals\[1\]: the goal is empty"):
+        composer.compose_multiple_workflows(["a", None], plan, {"see": see})
+
+
+def test_one_text_is_no_list_of_tags(composer):
+    """It would be a tag for each letter."""
+    with pytest.raises(InvalidSetting, match="tags must be a list"):
+        composer.compose_from_goal("goal", plan, {"see": see}, tags="abc")
+
+
+def test_the_traceback_of_a_decomposer_reaches_who_waits(composer):
+    """With the frame in which it has failed."""
+
+    def fails_here(goal):
+        return goal["nothing"]
+
+    with pytest.raises(DecompositionFailed) as caught:
+        composer.compose_from_goal({"a": 1}, fails_here, {"see": see}, retry_attempts=1)
+
+    failed = caught.value.__cause__
+    assert isinstance(failed, RunFailed)
+    assert "in fails_here" in failed.remote_traceback
+    assert "KeyError: 'nothing'" in failed.remote_traceback
+
+
+PROGRAM = """
+import sys, threading
+from singularity_workflow import Engine, RunTimeout
+from singularity_workflow.orchestrator import Orchestrator
+
+def hang(goal):
+    threading.Event().wait()
+
+with Engine(sys.argv[1]) as engine:
+    try:
+        Orchestrator(engine).execute_goal("goal", hang, {}, timeout=0.2)
+    except RunTimeout:
+        print("timeout")
+"""
+
+
+def test_a_decomposer_that_hangs_does_not_hold_up_the_end(dsn):
+    """The program ends, though a thread of it cannot."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, dsn],
+        capture_output=True, timeout=60, check=True, text=True,
+    )  # fmt: skip
+
+    assert ended.stdout == "timeout\n"
+
+
+FAILING = """
+import sys
+from singularity_workflow import DecompositionFailed, Engine
+from singularity_workflow.orchestrator import Orchestrator
+
+with Engine(sys.argv[1]) as engine:
+    try:
+        Orchestrator(engine).execute_goal("goal", lambda goal: None, {})
+    except DecompositionFailed:
+        print("failed")
+"""
+
+
+def test_a_failure_is_for_who_waits_and_not_for_standard_error(dsn):
+    """As with any run, in a program that sets up no logging."""
+    ended = subprocess.run(
+        [sys.executable, "-c", FAILING, dsn],
+        capture_output=True, timeout=60, check=True, text=True,
+    )  # fmt: skip
+
+    assert (ended.stdout, ended.stderr) == ("failed\n", "")

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from singularity_workflow import Context, RetryPolicy, Workflow
+from singularity_workflow.orchestrator import Orchestrator
 
 LIFETIME = "SWF_TEST_LIFETIME"
 """Seconds after which a worker ends by itself: a killed test leaves none behind."""
@@ -351,6 +352,31 @@ async def last(second: str, run_input) -> None:
 
 nesting = Workflow("nesting")
 nesting.child(gated, name="inner")
+
+# goals, whose workflow needs an engine
+
+
+def decompose(goal):
+    return [{"id": "see"}]
+
+
+GOAL_FUNCTIONS = {"see": os.getpid}
+
+
+async def goals(engine):
+    """Return the workflow of goals, as `worker` asks for it."""
+    return await Orchestrator(engine).goal_workflow(
+        decompose, GOAL_FUNCTIONS, workflow_name="served"
+    )
+
+
+def make_two(_engine):
+    return [quick, chain]
+
+
+def make_none(_engine):
+    return None
+
 
 WORKFLOWS = [
     quick, chain, passing, gated, wide, threaded, stumbling, poison, apart, elsewhere,

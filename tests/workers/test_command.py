@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from singularity_workflow.orchestrator import Orchestrator
 from workers import flows
 
 
@@ -139,9 +140,33 @@ def test_resources_by_name(engine, start_command):
     assert result == {"use": "a client"}
 
 
+def test_a_function_makes_workflows_of_the_engine(engine, start_command):
+    """
+    Those of goals need one; who has started the goal only waits for it.
+    """
+    worker = start_command("goals")
+
+    found = Orchestrator(engine).execute_goal(
+        "goal", flows.decompose, flows.GOAL_FUNCTIONS,
+        workflow_name="served", execution="distributed", timeout=40,
+    )  # fmt: skip
+
+    assert found.result == {"see": worker.pid}
+
+
+def test_a_plain_function_makes_several(engine, start_command, stage):
+    """
+    A list of them is served like one.
+    """
+    start_command("make_two")
+
+    assert engine.execute(flows.quick, stage.input, execution="distributed")
+
+
 @pytest.mark.parametrize(
     ("target", "arguments", "said"),
     [
+        ("make_none", (), "'workers.flows:make_none' returns no workflow"),
         ("nothing", (), "no workflow is in 'workers.flows:nothing'"),
         ("WORKFLOWS", ("--queues", "a,,b"), "queue ''"),
         ("WORKFLOWS", ("--concurrency", "0"), "concurrency must be an integer >= 1"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import inspect
 import logging
 import os
 import signal
@@ -23,7 +24,7 @@ from singularity_workflow.errors import ConfigurationError
 from singularity_workflow.logging import configure
 from singularity_workflow.model.workflow import Workflow
 
-__all__ = ["add_commands", "load_workflows"]
+__all__ = ["add_commands", "load_workflows", "make_workflows"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ def add_commands(nouns: Any) -> None:
     parser.add_argument(
         "target",
         metavar="MODULE[:NAME]",
-        help="where the workflows are: a module, or a name in it that is a workflow "
-        "or a list of them",
+        help="where the workflows are: a module, or a name in it that is a workflow, "
+        "a list of them, or a function that takes the AsyncEngine and returns either",
     )
     parser.add_argument(
         "--queues", help="names, with commas; by default those of the workflows"
@@ -92,14 +93,14 @@ async def _run(options: argparse.Namespace) -> int:
         load_workflows(options.target)  # a mistake is told once, not by each process
         return await Supervisor(options.processes, options.grace).run()
 
-    workflows = load_workflows(options.target)
+    found = load_workflows(options.target)
     queues = options.queues.split(",") if options.queues else None
     async with AsyncEngine(
         options.dsn, concurrency=options.concurrency, lease=options.lease
     ) as engine:
         worker = Worker(
             engine,
-            workflows,
+            await make_workflows(options.target, found, engine),
             queues,
             resources=_load_mapping(options.resources),
             executors=_load_mapping(options.executors),
@@ -152,7 +153,7 @@ async def _work(worker: Worker, grace: float) -> None:
 
 def load_workflows(target: str) -> list[object]:
     """
-    Return the workflows that `module` or `module:name` stands for.
+    Return the workflows that `module` or `module:name` stands for, or what makes them.
 
     Raises:
         ConfigurationError: If there are none.
@@ -163,9 +164,43 @@ def load_workflows(target: str) -> list[object]:
     if not found:
         raise ConfigurationError(
             f"no workflow is in {target!r}",
-            hint="Give the name of one, as in app.flows:etl.",
+            hint="Give the name of one, as in app.flows:etl, or of a function that "
+            "takes the engine and returns some.",
         )
     return found
+
+
+async def make_workflows(
+    target: str, found: list[object], engine: AsyncEngine
+) -> list[object]:
+    """
+    Return *found*, with what its functions return in their place.
+
+    Those of goals need an engine, which is there only now.
+
+    Raises:
+        ConfigurationError: If one returns no workflow.
+    """
+    workflows: list[object] = []
+    for one in found:
+        if not _is_maker(one):
+            workflows.append(one)
+            continue
+        made = one(engine)  # type: ignore[operator]
+        if inspect.isawaitable(made):
+            made = await made
+        listed = list(made) if isinstance(made, (list, tuple)) else [made]
+        if not listed or made is None:
+            raise ConfigurationError(
+                f"the function {target!r} returns no workflow",
+                hint="Return one, or a list of them.",
+            )
+        workflows += listed
+    return workflows
+
+
+def _is_maker(value: object) -> bool:
+    return inspect.isroutine(value) and not hasattr(value, "__workflow_steps__")
 
 
 def _load_mapping(target: str | None) -> dict[str, Any]:

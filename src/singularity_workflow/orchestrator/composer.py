@@ -8,16 +8,18 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
+from uuid import UUID
 
 from singularity_workflow.engine.async_engine import AsyncEngine
 from singularity_workflow.engine.engine import Engine
-from singularity_workflow.errors import InvalidInput, InvalidSetting, SingularityError
+from singularity_workflow.errors import InvalidInput, InvalidSetting, RunCancelled
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.orchestrator.graphs.graph import TaskGraph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.orchestrator import (
+    CALL_CANCELLED,
     Functions,
     GoalHandle,
     GoalRequest,
@@ -72,7 +74,8 @@ class WorkflowComposer:
             return SyncWorkflowComposer(engine)
         if not isinstance(engine, AsyncEngine):
             raise InvalidSetting(
-                f"a WorkflowComposer needs an engine, got {type(engine).__name__}"
+                f"a WorkflowComposer needs an engine, got {type(engine).__name__}",
+                hint="Write WorkflowComposer(engine), with an Engine or AsyncEngine.",
             )
         return super().__new__(cls)
 
@@ -178,13 +181,21 @@ class WorkflowComposer:
         )
         if not requests:
             return []
+        run_ids: list[UUID | None] = [None] * len(requests)
         if max_concurrent is None:
             handles = await self._orchestrator.start_requests(requests)
+            run_ids = [one.id for one in handles]
             waits = [self._orchestrator.wait_or_cancel(one) for one in handles]
         else:
             gate = asyncio.Semaphore(max_concurrent)
-            waits = [self._run_one(one, gate) for one in requests]
-        outcomes = await _gather(waits, is_fast=policy == "fail_fast")
+            waits = [
+                self._run_one(one, gate, run_ids, place)
+                for place, one in enumerate(requests)
+            ]
+        found = await _gather(waits, is_fast=policy == "fail_fast")
+        outcomes = [
+            _told(one, run_id) for one, run_id in zip(found, run_ids, strict=True)
+        ]
         if policy == "all":
             for one in outcomes:
                 if isinstance(one, BaseException):
@@ -243,18 +254,23 @@ class WorkflowComposer:
         return await self._orchestrator.get_execution_stats(run_id)
 
     async def _run_one(
-        self, request: GoalRequest, gate: asyncio.Semaphore
+        self,
+        request: GoalRequest,
+        gate: asyncio.Semaphore,
+        run_ids: list[UUID | None],
+        place: int,
     ) -> GoalResult:
         async with gate:
             handle: GoalHandle
             (handle,) = await self._orchestrator.start_requests([request])
+            run_ids[place] = handle.id
             return await self._orchestrator.wait_or_cancel(handle)
 
     def __repr__(self) -> str:
         return f"<WorkflowComposer of {self._engine!r}>"
 
 
-async def _gather(waits: list[Any], *, is_fast: bool) -> list[_Outcome]:
+async def _gather(waits: list[Any], *, is_fast: bool) -> list[Any]:
     """Return the outcome of each; with *is_fast*, cancel the others after an error."""
     tasks = [asyncio.ensure_future(one) for one in waits]
     try:
@@ -262,19 +278,21 @@ async def _gather(waits: list[Any], *, is_fast: bool) -> list[_Outcome]:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in tasks:
                 task.cancel()
-        found = await asyncio.gather(*tasks, return_exceptions=True)
+        return await asyncio.gather(*tasks, return_exceptions=True)
     except asyncio.CancelledError:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-    return [_told(one) for one in found]
 
 
-def _told(outcome: Any) -> _Outcome:
+def _told(outcome: Any, run_id: UUID | None) -> _Outcome:
+    """Return what stands in the place of a goal's result; no run: it never began."""
     if isinstance(outcome, asyncio.CancelledError):
-        return SingularityError(
-            "the goal was cancelled: another one of its call failed"
+        return RunCancelled(
+            "the goal was cancelled: another one of the same call failed",
+            run_id=run_id,
+            reason=CALL_CANCELLED,
         )
     if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
         raise outcome

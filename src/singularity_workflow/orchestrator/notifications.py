@@ -20,7 +20,6 @@ from singularity_workflow.engine.event_listening import (
     read_events_of,
     read_state,
 )
-from singularity_workflow.engine.inspection import to_run_id
 from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.event_types import (
     ENDS_OF_RUNS,
@@ -32,6 +31,7 @@ from singularity_workflow.model.event_types import (
 from singularity_workflow.model.events import EVENT_QUEUE, Event
 from singularity_workflow.model.positions import START, Position
 from singularity_workflow.notifications.subscription import Subscription
+from singularity_workflow.orchestrator.results import to_goal_run
 from singularity_workflow.orchestrator.settings import GOAL_TAG
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class OrchestratorNotifications:
                 after=after,
                 callback=callback,
             )
-        scope = _Scope(_read_goal(goal))
+        scope = _Scope(to_goal_run(goal))
 
         async def begin(inbox: Inbox) -> Position | None:
             if await read_state(self._session, scope.root):
@@ -169,7 +169,7 @@ class OrchestratorNotifications:
         wanted = _read_types(types)
         most = read_bounded("limit", limit, 1, _MOST) or _MOST
         if goal is not None:
-            root = _read_goal(goal)
+            root = to_goal_run(goal)
             await read_state(self._session, root)
             runs = [root, *await self._descendants(root), _ALL_GOALS]
         else:
@@ -202,7 +202,7 @@ class OrchestratorNotifications:
             InvalidSetting: If an argument cannot work.
         """
         check_event_type(type)
-        root = _ALL_GOALS if goal is None else _read_goal(goal)
+        root = _ALL_GOALS if goal is None else to_goal_run(goal)
         told = None if goal is None else str(root)
         return await self._engine.notifications.send_with_notify(
             EVENT_QUEUE,
@@ -300,12 +300,3 @@ def _read_types(types: Iterable[str] | str | None) -> frozenset[str]:
             check_wanted_type(word)
             check_event_type(word)
     return wanted
-
-
-def _read_goal(goal: object) -> UUID:
-    found = getattr(goal, "id", getattr(goal, "run_id", goal))
-    if isinstance(found, (UUID, str)):
-        return to_run_id(found)
-    raise InvalidSetting(
-        f"goal must be a GoalHandle or the id of a goal's run, got {goal!r}"
-    )

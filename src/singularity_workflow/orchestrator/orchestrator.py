@@ -59,7 +59,7 @@ from singularity_workflow.orchestrator.planning.step_names import (
     REPLAN,
 )
 from singularity_workflow.orchestrator.planning.task_functions import unwrap
-from singularity_workflow.orchestrator.results import GoalResult
+from singularity_workflow.orchestrator.results import GoalResult, to_goal_run
 from singularity_workflow.orchestrator.running.events import emit
 from singularity_workflow.orchestrator.running.failures import FailedTask, find_failure
 from singularity_workflow.orchestrator.running.nesting import DECOMPOSITION_FAILED
@@ -76,12 +76,23 @@ if TYPE_CHECKING:
     from singularity_workflow.engine.session import Session
     from singularity_workflow.model.events import Event
     from singularity_workflow.notifications.subscription import Subscription
-    from singularity_workflow.orchestrator.sync import SyncOrchestrator
+    from singularity_workflow.orchestrator.sync import SyncGoalHandle, SyncOrchestrator
 
-__all__ = ["Functions", "GoalHandle", "GoalRequest", "Orchestrator", "RunId"]
+__all__ = [
+    "CALL_CANCELLED",
+    "Functions",
+    "GoalHandle",
+    "GoalRequest",
+    "Orchestrator",
+    "RunId",
+]
 
 Functions: TypeAlias = Catalog | Mapping[str, StepFunction]
-RunId: TypeAlias = UUID | str
+RunId: TypeAlias = "UUID | str | GoalHandle | SyncGoalHandle | GoalResult"
+"""Whatever names the run of a goal."""
+
+CALL_CANCELLED: Final = "its call was cancelled"
+"""Why a goal was cancelled for which nobody waits any more."""
 
 _MOST_PROGRAMS: Final = 64
 _NONE: Final = object()
@@ -191,7 +202,8 @@ class Orchestrator:
             return SyncOrchestrator(engine)
         if not isinstance(engine, AsyncEngine):
             raise InvalidSetting(
-                f"an Orchestrator needs an engine, got {type(engine).__name__}"
+                f"an Orchestrator needs an engine, got {type(engine).__name__}",
+                hint="Write Orchestrator(engine), with an Engine or AsyncEngine.",
             )
         return super().__new__(cls)
 
@@ -216,6 +228,7 @@ class Orchestrator:
         Raises:
             DecompositionFailed: With everything that is wrong with the plan.
         """
+        as_decomposer(decomposer)  # None is for plans that are there already
         request = self._read(goal, decomposer, step_functions, options)
         program = self._make_program(request)
         found = await program.preview(_run_input(request))
@@ -288,6 +301,7 @@ class Orchestrator:
             step_functions: The functions that tasks may use.
             options: As of `GoalOptions`.
         """
+        as_decomposer(decomposer)  # None is for plans that are there already
         request = self._read(goal, decomposer, step_functions, options)
         (handle,) = await self.start_requests([request])
         return handle
@@ -355,9 +369,13 @@ class Orchestrator:
         is that of the task which the goal has failed with; its `run_id` says of which
         run that is.
 
+        Args:
+            run_id: The id of the goal's run, or its handle or result.
+
         Raises:
             RunNotFound: There is no such run.
         """
+        run_id = to_goal_run(run_id)
         status, told = await self._engine.get_run_status(run_id)
         if told["error"]:
             store = self._session.store
@@ -383,20 +401,33 @@ class Orchestrator:
         """
         Cancel a goal with all that runs for it.
 
+        Args:
+            run_id: As of `get_execution_status`.
+            reason: Why; told with the cancellation.
+
         Raises:
             RunNotFound: There is no such run.
             StateTransitionError: It has ended.
         """
-        await self._engine.cancel_workflow_run(run_id, reason=reason)
+        await self._engine.cancel_workflow_run(to_goal_run(run_id), reason=reason)
 
     async def get_execution_stats(self, run_id: RunId) -> dict[str, Any]:
         """
-        Return the figures of one goal; see `GoalStats`.
+        Return the figures of one goal, which may still be under way.
+
+        Args:
+            run_id: As of `get_execution_status`.
+
+        Returns:
+            `status`; once there is a plan, its `tasks`, `depth`, `expansions`, `calls`,
+            `tokens`, `decomposition_time` in seconds and `cached`; `revisions`;
+            `execution_time` in seconds, up to now or to the end; `optimization_level`.
 
         Raises:
             RunNotFound: There is no such run.
             StepNotFound: It is not a goal's run.
         """
+        run_id = to_goal_run(run_id)
         status, told = await self._engine.get_run_status(run_id)
         if not _is_goal(told):
             raise StepNotFound(
@@ -410,8 +441,10 @@ class Orchestrator:
         return {
             "status": status,
             **own,
-            "revisions": len(await self._revised(told["run_id"])),
-            "execution_time": None if duration is None else duration - (spent or 0),
+            "revisions": len(await self._revised(run_id)),
+            "execution_time": (
+                None if duration is None else round(duration - (spent or 0), 6)
+            ),
             "optimization_level": told["metadata"].get("optimization_level"),
         }
 
@@ -459,9 +492,7 @@ class Orchestrator:
         try:
             return await handle.result()
         except asyncio.CancelledError:
-            await asyncio.shield(
-                self._session.cancel([handle.id], "its call was cancelled")
-            )
+            await asyncio.shield(self._session.cancel([handle.id], CALL_CANCELLED))
             raise
 
     async def finish(
@@ -540,12 +571,23 @@ class Orchestrator:
         options: Mapping[str, Any],
     ) -> list[GoalRequest]:
         """Read goals, some of which may be graphs, before the first one starts."""
-        return [
-            self._read(None, decomposer, functions, options, one)
-            if isinstance(one, (TaskGraph, GoalTree))
-            else self._read(one, decomposer, functions, options)
-            for one in goals
-        ]
+        requests = []
+        for place, one in enumerate(goals):
+            is_graph = isinstance(one, (TaskGraph, GoalTree))
+            if not is_graph:
+                as_decomposer(decomposer)
+            try:
+                request = (
+                    self._read(None, decomposer, functions, options, one)
+                    if is_graph
+                    else self._read(one, decomposer, functions, options)
+                )
+            except InvalidInput as error:
+                raise InvalidInput(
+                    f"goals[{place}]: {error.message}", hint=error.hint
+                ) from None
+            requests.append(request)
+        return requests
 
     def read_graph(
         self,
@@ -685,7 +727,8 @@ def _check_allowed(options: GoalOptions, functions: Functions) -> None:
         if name not in functions:
             raise InvalidSetting(
                 f"allow names {name!r}, and there is no such function",
-                hint=did_you_mean(str(name), [*functions]),
+                hint=did_you_mean(str(name), [*functions])
+                or "It names functions of step_functions.",
             )
 
 

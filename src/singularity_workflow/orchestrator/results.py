@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 from uuid import UUID
 
+from singularity_workflow.engine.inspection import to_run_id
+from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.orchestrator.graphs.graph import TaskGraph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 
-__all__ = ["GoalResult", "GoalStats"]
+__all__ = ["GoalResult", "GoalStats", "to_goal_run"]
 
 
 class GoalStats(TypedDict):
@@ -60,3 +62,19 @@ class GoalResult:
     graphs: tuple[TaskGraph, ...] = field(default=(), repr=False)
     revisions: int = 0
     stats: Mapping[str, Any] = field(default_factory=dict)
+
+
+def to_goal_run(goal: object) -> UUID:
+    """
+    Return the run of a goal, of whatever names it: a handle, a result or an id.
+
+    Raises:
+        InvalidSetting: If it is none of them.
+    """
+    found = getattr(goal, "id", getattr(goal, "run_id", goal))
+    if isinstance(found, (UUID, str)):
+        return to_run_id(found)
+    raise InvalidSetting(
+        f"a goal is named by its GoalHandle, its GoalResult or the id of its run, got "
+        f"{goal!r}"
+    )

@@ -142,6 +142,8 @@ class GoalOptions:
             self._check_number("max_parallel", 1, _WIDEST)
         if self.allow is not None:
             object.__setattr__(self, "allow", _read_allowed(self.allow))
+        if self.tags is not None:
+            object.__setattr__(self, "tags", read_words("tags", self.tags))
         lasting = ["timeout", "decompose_timeout"]
         if not isinstance(self.cache, bool):
             lasting.append("cache")
@@ -226,7 +228,9 @@ def _check_name(name: str | None) -> None:
     if problem is None and name is not None and len(name) > _LONGEST_NAME:
         problem = f"has {len(name)} characters, at most {_LONGEST_NAME} are possible"
     if problem:
-        raise InvalidSetting(f"workflow_name {name!r} {problem}")
+        raise InvalidSetting(
+            f"workflow_name {name!r} {problem}", hint="Write one such as 'build_auth'."
+        )
 
 
 def _read_allowed(names: Iterable[str]) -> tuple[str, ...]:

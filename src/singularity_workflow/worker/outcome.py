@@ -114,6 +114,9 @@ def describe_error(error: BaseException) -> dict[str, object]:
     if frames is None and isinstance(error, SingularityError):
         # our own words about the step: how we came to them helps nobody
         text = "".join(traceback.format_exception_only(kind, error))
+        cause = error.__cause__
+        if cause is not None and (frames := _own_frames(cause)) is not None:
+            text = f"{_format(cause, frames)}\n{text}"
     else:
         text = _format(error, frames or error.__traceback__)
     return {

@@ -624,3 +624,79 @@ def test_engines_with_loops_of_their_own_share_a_recording(tmp_path):
     assert {str(ask(replayed, f"{n} {k}")) for n in "abc" for k in range(20)} == {
         str(PLAN)
     }
+
+
+def test_a_function_that_needs_more_than_there_is_is_refused():
+    """
+    When it is given, and not by as many attempts as it has.
+    """
+    with pytest.raises(DefinitionError, match="needs 3 arguments") as caught:
+        as_decomposer(lambda goal, ctx, other: PLAN)
+
+    assert "functools.partial" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (PLAN, "compose_from_task_graph"),
+        (FUNCTIONS, "order is: goal, decomposer, step_functions"),
+    ],
+)
+def test_what_was_meant_for_another_argument_is_told(given, hint):
+    """
+    A plan, and functions in the place of the decomposer.
+    """
+    with pytest.raises(DefinitionError) as caught:
+        as_decomposer(given)
+
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("rules", [None, "auth", {"auth": PLAN}])
+def test_rules_that_are_no_list_are_refused(rules):
+    """
+    The message says how they are written.
+    """
+    with pytest.raises(DefinitionError, match="must be a list of rules"):
+        RuleDecomposer(rules)
+
+
+def test_a_family_says_which_goals_it_is_for():
+    """
+    Its rules are not its user's to add to.
+    """
+    with pytest.raises(DecompositionFailed) as caught:
+        ask(microservices(), "a shop")
+
+    assert '{"services": ["a", "b"]}' in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "methods", [[1], {"travel": PLAN.copy}, {"travel": []}, {"travel": ["walk"]}]
+)
+def test_methods_that_are_no_table_of_functions_are_refused(methods):
+    """
+    When the decomposer is made.
+    """
+    with pytest.raises(DefinitionError, match="methods"):
+        HTNDecomposer(methods)
+
+
+def test_a_recording_makes_its_folder(tmp_path):
+    """
+    The answer was paid for, and is not lost for a folder.
+    """
+    cassette = tmp_path / "plans" / "auth.json"
+
+    ask(RecordedDecomposer(cassette, lambda goal: PLAN))
+
+    assert ask(RecordedDecomposer(cassette)) == PLAN
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+    """
+    A folder is none.
+    """
+    with pytest.raises(InvalidSetting, match="holds no recorded answers"):
+        RecordedDecomposer(tmp_path)

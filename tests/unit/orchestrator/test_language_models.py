@@ -8,7 +8,12 @@ import json
 
 import pytest
 
-from singularity_workflow import ConfigurationError, DecompositionFailed
+from singularity_workflow import (
+    ConfigurationError,
+    DecompositionFailed,
+    DefinitionError,
+    InvalidSetting,
+)
 from singularity_workflow.orchestrator import (
     CallableDecomposer,
     DecomposeContext,
@@ -291,3 +296,52 @@ def test_a_context_can_stand_alone():
 
     assert context.check([{"id": "a"}]) == []
     assert [issue.code for issue in context.check("nothing")] == ["bad_json"]
+
+
+@pytest.mark.parametrize("function", ["gpt", None])
+def test_who_asks_no_function_is_refused(function):
+    """
+    When the decomposer is made, and not when the first goal comes.
+    """
+    with pytest.raises(DefinitionError, match="asks a function"):
+        CallableDecomposer(function)
+
+
+@pytest.mark.parametrize("repairs", [-1, True, "2"])
+def test_repairs_that_are_no_number_are_refused(repairs):
+    """
+    None at all would leave nobody who answers.
+    """
+    with pytest.raises(InvalidSetting, match="max_repair must be"):
+        CallableDecomposer(str, max_repair=repairs)
+
+
+@pytest.mark.parametrize("model", [None, "nobody:nothing"])
+def test_a_model_that_is_none_is_refused(models, model):
+    """
+    As an error of ours, when the decomposer is made.
+    """
+    with pytest.raises(ConfigurationError, match=r"model|agent"):
+        PydanticAIDecomposer(model)
+
+
+def test_prose_is_given_back_as_often_as_a_wrong_plan(models):
+    """
+    A model that asks back first gives its plan in the last round.
+    """
+    from pydantic_ai.models.function import FunctionModel
+
+    said = [
+        models.messages.TextPart("Which city?"),
+        models.messages.TextPart("Are you sure?"),
+        models.messages.ToolCallPart(
+            "plan", {"tasks": [{"id": "a", "handler": "work"}]}
+        ),
+    ]
+    model = FunctionModel(
+        lambda messages, info: models.messages.ModelResponse(parts=[said.pop(0)])
+    )
+
+    found = decompose(PydanticAIDecomposer(model, max_repair=2), functions=FUNCTIONS)
+
+    assert found.issues == ()

@@ -59,6 +59,8 @@ DecomposerLike: TypeAlias = Any
 
 _Call: TypeAlias = Callable[..., Any]
 
+_MOST_PARAMETERS: Final = 2
+_LONGEST_SHOWN: Final = 200
 _THREADS: Final = DaemonThreads("swf-decomposer")
 """Not those of the event loop: one that hangs must not keep the program from ending."""
 
@@ -157,10 +159,15 @@ def as_decomposer(given: DecomposerLike) -> Planner:
         return Planner(given, decompose, replan if callable(replan) else None)
     if callable(given) and not isinstance(given, type):
         return Planner(given, given, None)
+    hint = "Write def decompose(goal): return [...] and give it by name."
+    if isinstance(given, list):
+        hint = "A plan that is there already is for compose_from_task_graph."
+    elif isinstance(given, Mapping):
+        hint = "The order is: goal, decomposer, step_functions."
     raise DefinitionError(
-        f"a decomposer must be a function of the goal or have decompose(), "
-        f"got {given!r}",
-        hint="Write def decompose(goal): return [...] and give it by name.",
+        "a decomposer must be a function of the goal or have decompose(), "
+        f"got {repr(given)[:_LONGEST_SHOWN]}",
+        hint=hint,
     )
 
 
@@ -175,12 +182,17 @@ def _instance_of(kind: type[Any]) -> Any:
 
 
 def _count_parameters(function: _Call) -> int:
-    """Return how many positional arguments *function* takes; many if any number."""
+    """
+    Return how many positional arguments *function* takes; many if any number.
+
+    Raises:
+        DefinitionError: If it takes none, or more than there are.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return 1
-    count = 0
+    count = needed = 0
     for one in parameters:
         if one.kind is inspect.Parameter.VAR_POSITIONAL:
             return 2
@@ -189,6 +201,14 @@ def _count_parameters(function: _Call) -> int:
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
         ) and (one.default is inspect.Parameter.empty or one.name == "ctx"):
             count += 1
+            needed += one.default is inspect.Parameter.empty
+    if needed > _MOST_PARAMETERS:
+        raise DefinitionError(
+            f"the decomposer {function!r} needs {needed} arguments, and gets the goal "
+            "and a context",
+            hint="Write def decompose(goal, ctx): ..., and bind others with "
+            "functools.partial.",
+        )
     if not count:
         raise DefinitionError(
             f"the decomposer {function!r} takes no goal",

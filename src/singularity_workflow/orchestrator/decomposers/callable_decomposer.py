@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from singularity_workflow.errors import DecompositionFailed
+from singularity_workflow.errors import DecompositionFailed, DefinitionError
 from singularity_workflow.orchestrator.decomposers.adapting import call_any
 from singularity_workflow.orchestrator.decomposers.contexts import (
     DecomposeContext,
@@ -17,6 +17,7 @@ from singularity_workflow.orchestrator.decomposers.prompts import (
     Example,
     goal_prompt,
     instructions,
+    read_repairs,
     repair_prompt,
 )
 
@@ -36,6 +37,10 @@ class CallableDecomposer:
         name: What it is called in events and in the cache.
         version: Another one, another cache: for a new model or prompt.
 
+    Raises:
+        DefinitionError: If *function* is none.
+        InvalidSetting: If `max_repair` cannot be.
+
     Each call counts in the budget.
 
     .. versionadded:: 0.1
@@ -50,9 +55,14 @@ class CallableDecomposer:
         name: str | None = None,
         version: str = "",
     ) -> None:
+        if not callable(function):
+            raise DefinitionError(
+                f"CallableDecomposer asks a function, got {function!r}",
+                hint="Write def model(prompt): return text, and give it by name.",
+            )
         self._function = function
         self._examples = tuple(examples)
-        self._max_repair = max_repair
+        self._max_repair = read_repairs(max_repair)
         self.__name__ = name or getattr(function, "__name__", type(self).__name__)
         self.version = version
 

@@ -88,12 +88,17 @@ def ml_pipeline() -> RuleDecomposer:
 def _family(words: tuple[str, ...], tasks: Callable[[Any], _Tasks]) -> RuleDecomposer:
     *spoken, member = words
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, spoken))})s?\b", re.IGNORECASE)
-    return RuleDecomposer(
+    found = RuleDecomposer(
         [
             Rule(when=lambda goal: bool(_names(goal, member)), tasks=tasks),
             Rule(when=pattern, tasks=tasks),
         ]
     )
+    found.help = (
+        f'Give a mapping such as {{"{member}": ["a", "b"]}}, or words with '
+        f"{' or '.join(map(repr, spoken))}."
+    )
+    return found
 
 
 def _microservices(goal: Any) -> _Tasks:

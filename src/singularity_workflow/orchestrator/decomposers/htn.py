@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from singularity_workflow.errors import DecompositionFailed, DefinitionError
 from singularity_workflow.model.issues import Issue
@@ -26,6 +26,8 @@ __all__ = ["HTNDecomposer"]
 
 Method: TypeAlias = Callable[..., Any]
 Operator: TypeAlias = Callable[..., Any]
+
+_SHOWN: Final = 20
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class HTNDecomposer:
             the goal if it is a mapping, else an empty dict.
         max_steps: The most choices that are tried.
 
+    Raises:
+        DefinitionError: If the methods are no table of functions.
+
     The goal is the name of a task, a list of name and arguments, or a mapping with
     `task` and `args`. The plan is a chain: each task waits for the one before.
 
@@ -77,7 +82,7 @@ class HTNDecomposer:
         state: Any = None,
         max_steps: int = 100_000,
     ) -> None:
-        self._methods = {name: tuple(listed) for name, listed in methods.items()}
+        self._methods = _read_methods(methods)
         self._operators = dict(operators or {})
         self._state = state
         self._max_steps = max_steps
@@ -242,7 +247,11 @@ def _read_task(given: Any) -> tuple[str, tuple[Any, ...]]:
 
 
 def _unknown(name: str, known: set[str]) -> DecompositionFailed:
-    hint = did_you_mean(name, known)
+    hint = did_you_mean(name, known) or (
+        f"Known are {', '.join(sorted(known)[:_SHOWN])}."
+        if known
+        else "There are neither methods nor functions."
+    )
     issue = Issue(
         code="unknown_handler",
         pointer="/goal",
@@ -300,3 +309,22 @@ def _id(name: str, number: int) -> str:
     if head[0].isdigit():
         head = f"task_{head}"
     return head[: 63 - len(tail)] + tail
+
+
+def _read_methods(methods: object) -> dict[str, tuple[Method, ...]]:
+    hint = 'Write {"travel": [by_train, on_foot]}, with functions.'
+    if not isinstance(methods, Mapping):
+        raise DefinitionError(
+            f"methods must be a mapping of tasks to their methods, got "
+            f"{type(methods).__name__}",
+            hint=hint,
+        )
+    for name, listed in methods.items():
+        is_listed = isinstance(listed, Sequence) and not isinstance(listed, str)
+        if not is_listed or not listed or not all(map(callable, listed)):
+            raise DefinitionError(
+                f"the methods of task {name!r} must be a list of functions, got "
+                f"{listed!r}",
+                hint=hint,
+            )
+    return {name: tuple(listed) for name, listed in methods.items()}

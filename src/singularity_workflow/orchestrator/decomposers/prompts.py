@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from singularity_workflow.errors import InvalidSetting
 from singularity_workflow.model.issues import Issue
 from singularity_workflow.orchestrator.decomposers.contexts import (
     DecomposeContext,
@@ -20,7 +21,13 @@ from singularity_workflow.orchestrator.decomposers.contexts import (
 )
 from singularity_workflow.orchestrator.graphs.graph import TaskGraph
 
-__all__ = ["Example", "goal_prompt", "instructions", "repair_prompt"]
+__all__ = [
+    "Example",
+    "goal_prompt",
+    "instructions",
+    "read_repairs",
+    "repair_prompt",
+]
 
 Example = tuple[Any, TaskGraph | dict[str, Any] | list[Any]]
 """A goal and a good plan for it."""
@@ -100,3 +107,17 @@ def _told(issue: Issue) -> str:
 
 def _json(value: object) -> str:
     return orjson.dumps(value, default=str).decode()
+
+
+def read_repairs(value: object) -> int:
+    """
+    Return how often a wrong answer is given back.
+
+    Raises:
+        InvalidSetting: If it is no number of times.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidSetting(
+            f"max_repair must be an integer of at least 0, got {value!r}"
+        )
+    return value

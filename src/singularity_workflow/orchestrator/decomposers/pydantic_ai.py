@@ -24,6 +24,7 @@ from singularity_workflow.orchestrator.decomposers.prompts import (
     Example,
     goal_prompt,
     instructions,
+    read_repairs,
     repair_prompt,
 )
 from singularity_workflow.orchestrator.graphs.catalog import CatalogView
@@ -46,7 +47,8 @@ class PydanticAIDecomposer:
     Requests and tokens count in the budget, which also limits them.
 
     Raises:
-        ConfigurationError: If pydantic-ai is not installed.
+        ConfigurationError: If pydantic-ai is not installed, or knows no such model.
+        InvalidSetting: If `max_repair` cannot be.
 
     .. versionadded:: 0.1
     """
@@ -62,14 +64,31 @@ class PydanticAIDecomposer:
     ) -> None:
         try:
             from pydantic_ai import Agent  # noqa: PLC0415 - an extra
+            from pydantic_ai.exceptions import UserError  # noqa: PLC0415
         except ImportError as error:
             raise ConfigurationError(
                 "PydanticAIDecomposer needs pydantic-ai, which is not installed",
                 hint="pip install 'singularity-workflow[llm]'",
             ) from error
-        self._agent: Any = model if isinstance(model, Agent) else Agent(model)
+        self._max_repair = read_repairs(max_repair)
+        if model is None:
+            raise ConfigurationError(
+                "PydanticAIDecomposer needs a model, got None",
+                hint="Give a model of pydantic-ai, its name, or an Agent.",
+            )
+        try:
+            self._agent: Any = (
+                model
+                if isinstance(model, Agent)
+                # prose instead of a plan is a wrong answer as well
+                else Agent(model, retries=self._max_repair)
+            )
+        except (ImportError, UserError) as error:
+            raise ConfigurationError(
+                f"pydantic-ai makes no agent of {model!r}: {error}",
+                hint="Install what its provider needs, or give a model that is there.",
+            ) from error
         self._examples = tuple(examples)
-        self._max_repair = max_repair
         self._usage_limits = usage_limits
         self._types: dict[str, type[BaseModel]] = {}
         self.version = version
@@ -107,9 +126,11 @@ class PydanticAIDecomposer:
                 usage_limits=self._limits(ctx),
             )
         except AgentRunError as error:
+            wrong = "".join(f"\n  - {issue}" for issue in told)
             issue = self._spend(ctx, usage).exceeded("/goal")
             raise DecompositionFailed(
-                f"the model gave no plan that can be used: {error}",
+                f"the model gave no plan that can be used: {error}{wrong}",
+                hint="Raise max_repair, describe the functions, or give examples.",
                 issues=[*told, issue] if issue else told,
             ) from error
         except BaseException:

@@ -120,11 +120,15 @@ class RecordedDecomposer:
             answers = {key: _entry(one) for key, one in dict(data["goals"]).items()}
         except FileNotFoundError:
             if self._mode == "replay":
-                raise InvalidSetting(f"there is no file {self._path}") from None
+                raise InvalidSetting(
+                    f"there is no file {self._path} with recorded answers",
+                    hint="Record some: give a decomposer.",
+                ) from None
             return {}
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidSetting(
-                f"{self._path} holds no recorded answers: {error}"
+                f"{self._path} holds no recorded answers: {error}",
+                hint="Take it away and record it anew, or name another file.",
             ) from error
         return answers
 
@@ -137,6 +141,7 @@ def _entry(given: Any) -> dict[str, Any]:
 
 def _write(path: Path, data: bytes) -> None:
     """Write the file as a whole: who reads it meanwhile reads the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     # a name of its own: another process may write at the same time
     other = path.with_name(f"{path.name}.{uuid4().hex}.new")
     try:

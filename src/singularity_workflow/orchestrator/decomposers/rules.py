@@ -81,7 +81,13 @@ class RuleDecomposer:
     """
 
     def __init__(self, rules: Iterable[Rule | tuple[When, Any]]) -> None:
+        if isinstance(rules, (str, Mapping)) or not isinstance(rules, Iterable):
+            raise DefinitionError(
+                f"rules must be a list of rules, got {type(rules).__name__}",
+                hint='Write [("words of the goal", tasks), ...].',
+            )
         self.rules = tuple(_read_rule(number, one) for number, one in enumerate(rules))
+        self.help = "Add one with when=None, or use HybridDecomposer(rules, other)."
 
     def match(self, goal: Any) -> Rule | None:
         """Return the first rule for *goal*, None if there is none."""
@@ -99,7 +105,7 @@ class RuleDecomposer:
             raise DecompositionFailed(
                 f"none of {len(self.rules)} rules is for the goal "
                 f"{goal_text(goal)[:80]!r}",
-                hint="Add one with when=None, or use HybridDecomposer(rules, other).",
+                hint=self.help,
             )
         return await rule.answer(goal, ctx)
 
@@ -150,5 +156,8 @@ def _read_rule(number: int, given: object) -> Rule:
     if when is not None and not (
         isinstance(when, (str, re.Pattern, Mapping)) or callable(when)
     ):
-        raise DefinitionError(f"rule {number} has when={when!r}, which matches nothing")
+        raise DefinitionError(
+            f"rule {number} has when={when!r}, which matches nothing",
+            hint="Give words, a pattern, a mapping, a function, or None for all.",
+        )
     return rule

@@ -180,7 +180,7 @@ class Catalog(Mapping[str, Handler]):
                         hint=error.hint,
                     )
                 )
-        raise_issues("catalog", issues, "the")
+        raise_issues("step_functions", issues, "argument")
 
     @classmethod
     def of(
@@ -292,7 +292,10 @@ def _read_handler(
             hint="Use letters, digits, '_', '.' and '-', at most 128.",
         )
     if not callable(function):
-        raise DefinitionError(f"{name!r} is {function!r}, which is no function")
+        raise DefinitionError(
+            f"{name!r} is {function!r}, which is no function",
+            hint=f"Write {{{name!r}: function}}, with the function itself.",
+        )
     signature = read_signature(function)
     kinds = [one.kind for one in inspect.signature(function).parameters.values()]
     settable = {

@@ -7,6 +7,7 @@ member; `validation.validate` says how.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -198,6 +199,13 @@ class TaskSpec(BaseModel):
     resources: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Name just what differs from the default: graphs are printed to be read."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value != field.get_default(call_default_factory=True):
+                yield name, value
 
     @property
     def is_compound(self) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.names import did_you_mean, name_problem
@@ -56,6 +57,7 @@ def parse_graph(
     if isinstance(data, TaskGraph):
         issues = _value_issues(data)
         return (None, issues) if issues else (_with_goal(data, goal), [])
+    is_nothing = data is None
     if isinstance(data, (str, bytes, bytearray)):
         text = data if isinstance(data, str) else bytes(data)
         data, issues = find_plan(text)
@@ -65,10 +67,14 @@ def parse_graph(
     if issues:
         return None, issues
     if isinstance(plain, list):
+        if plain[:1] in (["ok"], ["error"]):
+            message = f"the plan is a pair that begins with {plain[0]!r}"
+            return None, [_issue("bad_type", "", message, _NO_PAIR)]
         plain = {"tasks": plain}
     if not isinstance(plain, dict):
         message = f"the plan must be an object with tasks, got {_kind(plain)}"
-        return None, [_issue("bad_type", "", message, _FORM)]
+        hint = _NOTHING if is_nothing else _FORM
+        return None, [_issue("bad_type", "", message, hint)]
     return _read_object(plain, goal)
 
 
@@ -98,6 +104,11 @@ def _value_issues(graph: TaskGraph) -> list[Issue]:
 
 
 _FORM: Final = 'Write {"tasks": [{"id": ..., "depends_on": [...]}, ...]}.'
+_NOTHING: Final = (
+    "Return a plan for every goal, or raise an exception; a function without `return` "
+    "returns None."
+)
+_NO_PAIR: Final = "Return just the tasks, and raise an exception if there are none."
 
 
 def _read_object(
@@ -165,7 +176,8 @@ class _TaskReader:
         self.issues += _unknown(data, _TASK_MEMBERS, pointer, what, hints=has_room)
         if "id" not in data:
             message = "the task has no id"
-            self.issues.append(_issue("missing_member", pointer, message))
+            add = 'Write "id" instead of "name".' if "name" in data else 'Add "id".'
+            self.issues.append(_issue("missing_member", pointer, message, add))
         elif problem := _id_problem(data["id"]):
             hint = _suggest_id(data["id"])
             message = f"the task id {_shown(data['id'])} {problem}"
@@ -211,11 +223,31 @@ def _from_pydantic(
                 *prefix,
                 *(part for part in one["loc"] if part not in _TAGS),
             ),
-            message=f"{what}: {_short(one['msg'])}",
+            message=f"{what}: {_short(_in_words(one))}",
+            hint=_HINTS.get(one["loc"][0]) if one["loc"] else None,
         )
         for one in error.errors(include_url=False, include_context=False)[:20]
     ]
 
+
+def _in_words(one: ErrorDetails) -> str:
+    """Return what pydantic says, with the member first."""
+    said = one["msg"].removeprefix("Value error, ")
+    said = said.removeprefix("Input should be ").removeprefix("Input ")
+    if said != one["msg"] and not said.startswith("must "):
+        said = f"must be {said}"
+    member = next((part for part in one["loc"] if isinstance(part, str)), None)
+    return said if member is None else f"{member!r} {said}"
+
+
+_HINTS: Final[Mapping[str | int, str]] = {
+    "args": 'Write {"name": value}, or {"name": {"task": "id", "path": "/x"}}.',
+    "depends_on": 'Write a list of task ids: ["fetch"].',
+    "map_over": 'Write {"task": "id"}, and "path" if it is a part of its output.',
+    "outputs": 'Write {"name": {"task": "id", "path": "/x"}}.',
+    "retry": 'Write {"max_attempts": 5, "delay": 0.5}.',
+    "timeout": "Write seconds, as a number.",
+}
 
 _TAGS: Final = ("ref", "value", "constrained-str", "timedelta", "json-or-python")
 _CODES: Final = {

@@ -150,7 +150,9 @@ class _Scan:
             value = value.model_dump(mode="json", exclude_defaults=True)
         if not isinstance(value, (Mapping, list, tuple)):
             kind = type(value).__name__
-            self._add("bad_type", path, f"has a {kind}, which is not JSON")
+            self._add(
+                "bad_type", path, f"has a value of type {kind}, which is not JSON"
+            )
             return None
         target: Any = {} if isinstance(value, Mapping) else []
         self._stack.append((value, target, path))

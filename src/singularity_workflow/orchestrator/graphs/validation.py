@@ -243,7 +243,11 @@ class _Validation:
             hint = self._suggest(task.function, self._catalog)
             if hint is None and self._suggestions:
                 listed = ", ".join(islice(self._catalog, _SHOWN))
-                hint = f"The functions are {listed or 'none'}."
+                hint = (
+                    f"The functions are {listed}."
+                    if listed
+                    else "There are no functions: give step_functions some."
+                )
             pointer = pointer_to("tasks", number, member)
             yield _issue("unknown_handler", pointer, message, hint)
             return

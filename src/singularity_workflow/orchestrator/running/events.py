@@ -23,6 +23,8 @@ from singularity_workflow.orchestrator.graphs.goals import goal_hash
 __all__ = ["GoalTeller", "emit"]
 
 logger = logging.getLogger("singularity_workflow.orchestrator")
+# as with runs: without logging set up, a failure is for whoever waits for the goal
+logger.addHandler(logging.NullHandler())
 
 _LARGEST: Final = 8_000
 """Bytes of a value; a larger one is where it always was, and the event says where."""

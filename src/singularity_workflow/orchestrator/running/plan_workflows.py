@@ -8,11 +8,13 @@ the goal's workflow can make the functions of the plan's steps of it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from singularity_workflow.errors import DefinitionError
 from singularity_workflow.model.compiled import MADE_BY, CompiledWorkflow
 from singularity_workflow.model.definition import Definition
 from singularity_workflow.model.workflow import Workflow
@@ -21,8 +23,11 @@ from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.planning.compilation import Goals, to_workflow
 from singularity_workflow.orchestrator.planning.task_functions import GoalCalls
 from singularity_workflow.orchestrator.running.goal_store import GoalStore
+from singularity_workflow.telemetry.fields import log_fields
 
 __all__ = ["MOST_PLANS", "KnownWorkflow", "PlanWorkflows", "descendants"]
+
+logger = logging.getLogger(__name__)
 
 MOST_PLANS: Final = 256
 """Of which something is kept in memory."""
@@ -113,9 +118,23 @@ class PlanWorkflows:
     def make(
         self, definition: Definition, resources: Collection[str]
     ) -> CompiledWorkflow | None:
-        """Return the workflow of a plan, made of what its definition carries."""
-        workflow = self.revive(definition)
-        return None if workflow is None else self.compiled(workflow, resources)
+        """
+        Return the workflow of a plan, made of what its definition carries.
+
+        None: there is no plan, or it needs functions that are not here. Its tasks wait
+        for a worker that has them.
+        """
+        try:
+            workflow = self.revive(definition)
+            return None if workflow is None else self.compiled(workflow, resources)
+        except DefinitionError as error:
+            logger.warning(
+                "a plan needs what is not here, and waits for another worker: %s",
+                # not its message: the goal may be one that is not to be seen
+                ", ".join(f"{one.code} at {one.pointer}" for one in error.issues[:5]),
+                extra=log_fields(workflow=definition.name),
+            )
+            return None
 
     def revive(self, definition: Definition) -> Workflow | None:
         """Return the same, not compiled; None if the definition carries no plan."""

@@ -317,9 +317,9 @@ class GoalProgram:
                 raise
             what = str(error) or "it took too long"
             raise DecompositionFailed(
-                f"the decomposer failed {attempt} times, at last with "
+                f"the decomposer failed {_times(attempt)}"
                 f"{type(error).__name__}: {what}",
-                hint="Raise retry_attempts or decompose_timeout, if that can help.",
+                hint=_hint_for(error),
             ) from error
 
     async def preview(self, run_input: Any) -> Expansion:
@@ -428,6 +428,17 @@ async def _uncancelled(ask: Callable[[], Awaitable[_T]]) -> _T:
         if task is None or task.cancelling():
             raise
         raise RuntimeError("it was cancelled, and not by us") from error
+
+
+def _times(attempt: int) -> str:
+    return "with " if attempt == 1 else f"{attempt} times, at last with "
+
+
+def _hint_for(error: Exception) -> str:
+    """Return what can be done about what a decomposer raised."""
+    if isinstance(error, TimeoutError):
+        return "Raise decompose_timeout, or make it answer sooner."
+    return "Its own traceback is in this error's cause."
 
 
 def _can_replan(plan: Mapping[str, Any]) -> bool:
