@@ -75,6 +75,14 @@ class StartRequest:
     traceparent: str | None = None
     call: UUID | None = None
 
+    @property
+    def is_redacted(self) -> bool:
+        """Whether nothing of the run is to be quoted."""
+        if self.metadata is None:
+            return False
+        metadata = orjson.loads(self.metadata)
+        return bool(metadata.get("redact") is True)
+
     def to_item(self) -> dict[str, object]:
         """Return the request as `start_runs` takes it."""
         item: dict[str, object] = {

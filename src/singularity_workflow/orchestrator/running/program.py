@@ -87,6 +87,10 @@ class ProgramStore(Protocol):
         self, run_id: UUID, step: str, index: int = 0
     ) -> list[dict[str, Any]]: ...
 
+    async def failed_attempts(
+        self, run_id: UUID, step: str, index: int = 0
+    ) -> int: ...
+
     async def outputs_below(
         self, run_id: UUID, steps: Collection[str], member: str
     ) -> list[Any]: ...
@@ -188,7 +192,7 @@ class GoalProgram:
 
         try:
             found, known, is_cached = await self.in_time(
-                ask, options, ctx.attempt, tell
+                ask, options, ctx.attempt, tell, ctx
             )
         except DecompositionFailed as error:
             self.keep_failure(ctx.run_id, error.issues)
@@ -411,9 +415,18 @@ class GoalProgram:
         options: Mapping[str, Any],
         attempt: int,
         tell: GoalTeller,
+        ctx: Context | None = None,
     ) -> _T:
         """
         Return what the decomposer makes of it.
+
+        Args:
+            ask: Asks it.
+            options: The goal's.
+            attempt: Which attempt it is.
+            tell: Told what has failed.
+            ctx: Of the task, whose attempts may have ended with their worker: those
+                are no failures.
 
         Raises:
             DecompositionFailed: The last attempt has failed too.
@@ -424,6 +437,9 @@ class GoalProgram:
         except DecompositionFailed:
             raise
         except Exception as error:
+            if ctx is not None and attempt >= options["retry_attempts"]:
+                failed = self.store.failed_attempts(ctx.run_id, ctx.step, ctx.index)
+                attempt = 1 + await failed
             if attempt < options["retry_attempts"]:
                 tell.failed(error, is_last=True)
                 raise
