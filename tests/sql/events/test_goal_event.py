@@ -115,3 +115,27 @@ def test_a_redacted_run_tells_no_value(db):
         assert run.events()[0]["input"]["$ref"] == str(run.id)
     assert fine.events()[-1]["final_result"]["$ref"] == str(fine.id)
     assert wrong.events()[-1]["error"]["$ref"] == str(wrong.id)
+
+
+def test_a_redacted_run_does_not_quote_why_a_task_is_skipped(db):
+    """
+    In the words of a function; what the engine calls it is told.
+    """
+    run = db.start(
+        db.make_workflow(
+            single("a"), single("b", "a", on_failure="skip", max_attempts=1)
+        ),
+        metadata={"redact": True},
+        events="all",
+    )
+    db.skip(db.claim_one(), "secret")
+    db.fail(db.claim_one(), "secret")
+
+    reasons = [one["reason"] for one in run.events() if "reason" in one]
+
+    assert "secret" not in str(run.events())
+    assert [one if isinstance(one, str) else one["$ref"] for one in reasons] == [
+        f"{run.id}/a/0",
+        f"{run.id}/a",
+        "handler failed",
+    ]
