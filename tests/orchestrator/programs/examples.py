@@ -18,9 +18,13 @@ import os
 import random
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from orchestrator.programs.graphs import Graph
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LEVELS = ("off", "basic", "advanced", "aggressive")
@@ -39,6 +43,7 @@ class Goal:
         decomposer: Who plans it.
         functions: Its functions.
         gives: Its result, as the example's docstring has it.
+        options: How it is run.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Goal:
     decomposer: Any
     functions: dict[str, Any]
     gives: Any
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def _load(name):
@@ -164,6 +170,18 @@ def goals() -> list[Goal]:
     ]  # fmt: skip
 
 
+MODES = ({}, {"preserve_structure": True}, {"expansion": "lazy"})
+
+
+def random_goal(seed: int) -> Goal:
+    """Return a goal of functions that hash what they get; see `graphs`."""
+    graph = Graph(seed)
+    return Goal(
+        name="graph", goal=graph.goal, decomposer=graph, functions=graph.functions,
+        gives=graph.gives(), options=MODES[seed % len(MODES)],
+    )  # fmt: skip
+
+
 class Faults:
     """
     What goes wrong with one goal at one level, each fault once, whatever process it is.
@@ -234,18 +252,24 @@ class Faulty:
 
 def cases(first, end):
     """Return the name, the goal, the level and the seed of each case."""
+    examples = goals()
     return [
         (f"{goal.name}_{level}_{seed}", goal, level, seed)
         for seed in range(first, end)
         for level in LEVELS
-        for goal in goals()
+        for goal in [*examples, random_goal(seed)]
     ]
+
+
+@functools.cache
+def _names():
+    return [*(one.name for one in goals()), "graph"]
 
 
 def kills(goal, level, seed):
     """Return whether a case kills a worker: one of all with one seed in a few."""
     number, is_one = divmod(seed, KILLS_EVERY)
-    every = [one.name for one in goals()]
+    every = _names()
     return (
         is_one == 0
         and level == LEVELS[number % len(LEVELS)]
