@@ -266,7 +266,8 @@ def test_the_plain_evaluation_sees_any_change():
     So that equal results mean equal inputs.
     """
     graph = Graph(3)
-    names = {leaf for task in graph.decompose(graph.goal) for leaf in graph.leaves(task)}
+    tasks = graph.decompose(graph.goal)
+    names = {leaf for task in tasks for leaf in graph.leaves(task)}
 
     assert digest(1) != digest(2)
     assert len({str(Graph(seed).gives()) for seed in range(10)}) == 10

@@ -3,9 +3,9 @@ The examples as goals, their functions hit by faults, and workers that reach the
 
     python examples.py DSN FOLDER FIRST_SEED END_SEED
 
-What of an example is a workflow is here the same functions with a plan in place of the
-decorators; what is a goal there is that goal. A seed says which functions fail at first,
-and which one kills its process.
+What of an example is a workflow is here the same functions with a plan in place of
+the decorators; what is a goal there is that goal. A seed says which functions fail at
+first, and which one kills its process.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ def _task(name, *needs, **members):
 
 def goals() -> list[Goal]:
     """Return what the examples do, each with its result."""
-    shop, words, payments, dynamic, saga, packing, goal, monitored, language, journey = (
-        _load(f"{number:02}") for number in range(1, 11)
+    shop, words, payments, dynamic, saga = map(_load, ("01", "02", "03", "04", "05"))
+    packing, goal, monitored, language, journey = map(
+        _load, ("06", "07", "08", "09", "10")
     )
 
     def payment(goal_name):
@@ -146,7 +147,8 @@ def goals() -> list[Goal]:
         ),
         Goal(
             name="e07", goal=build, decomposer=goal.authentication,
-            functions=goal.AUTHENTICATION, gives={"test": f"tested: code of a design for: {build}"},
+            functions=goal.AUTHENTICATION,
+            gives={"test": f"tested: code of a design for: {build}"},
         ),
         Goal(
             name="e07_nested", goal="house", decomposer=goal.house,

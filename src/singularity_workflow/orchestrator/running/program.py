@@ -87,9 +87,7 @@ class ProgramStore(Protocol):
         self, run_id: UUID, step: str, index: int = 0
     ) -> list[dict[str, Any]]: ...
 
-    async def failed_attempts(
-        self, run_id: UUID, step: str, index: int = 0
-    ) -> int: ...
+    async def failed_attempts(self, run_id: UUID, step: str, index: int = 0) -> int: ...
 
     async def outputs_below(
         self, run_id: UUID, steps: Collection[str], member: str
