@@ -260,6 +260,47 @@ def test_attempts(composer):
     assert len(tried) == 1
 
 
+@pytest.mark.parametrize("as_limit", [False, True])
+def test_goals_are_as_deep_as_they_may_be(composer, as_limit):
+    """
+    And no deeper: by the short form and by the long one.
+    """
+
+    def decompose(goal):
+        return [{"id": "see"} if goal == 3 else {"id": "g", "goal": goal + 1}]
+
+    for depth in (2, 3):
+        options = {"limits": Limits(max_depth=depth)} if as_limit else {
+            "max_depth": depth
+        }  # fmt: skip
+        if depth == 2:
+            with pytest.raises(DecompositionFailed, match="there are at most 2"):
+                compose(composer, decompose, 1, **options)
+        else:
+            found = compose(composer, decompose, 1, **options)
+
+    assert found.tree.depth == 3
+
+
+@pytest.mark.parametrize("execution", ["local", "distributed"])
+def test_a_goal_is_for_who_is_to_execute_it(engine, asked, sql, execution):
+    """
+    Its own process, or any worker.
+    """
+    handle = Orchestrator(engine).start_goal(
+        "goal", asked, {"see": see}, execution=execution
+    )
+
+    if execution == "local":
+        handle.result(timeout=25)
+    else:
+        handle.cancel()
+    owner = sql.value(
+        "select owner from singularity_workflow.runs where run_id = %s", handle.id
+    )
+    assert (owner is None) == (execution == "distributed")
+
+
 def test_a_goal_is_found_by_its_tags(engine, asked):
     """
     By those that were given, and by that of goals.
