@@ -24,15 +24,10 @@ where w.name = any (%s) and t.status = 'completed'
 """
 
 
-@pytest.mark.parametrize("structure", ["flat", "kept"])
-@pytest.mark.parametrize("place", PLACES)
-def test_a_goal_survives_its_process(dsn, tmp_path, place, structure):
-    """
-    Whatever was stored is not done again, and nobody is asked twice for one plan.
-    """
-    name, log = unique("house"), tmp_path / "log"
+def die_at(place, dsn, name, log, *arguments):
+    """Run a goal in a process, kill that at a place, and return what the goal was."""
     program = subprocess.Popen(
-        [sys.executable, str(PROGRAM), dsn, name, str(log), structure],
+        [sys.executable, str(PROGRAM), dsn, name, str(log), *arguments],
         env={**os.environ, HANGS: place},
     )
     house = House(log)
@@ -41,6 +36,17 @@ def test_a_goal_survives_its_process(dsn, tmp_path, place, structure):
     finally:
         program.kill()
         program.wait()
+    return house
+
+
+@pytest.mark.parametrize("structure", ["flat", "kept"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_goal_survives_its_process(dsn, tmp_path, place, structure):
+    """
+    Whatever was stored is not done again, and nobody is asked twice for one plan.
+    """
+    name, log = unique("house"), tmp_path / "log"
+    house = die_at(place, dsn, name, log, structure)
     before = house.done()
 
     with Engine(dsn) as engine:
@@ -56,6 +62,30 @@ def test_a_goal_survives_its_process(dsn, tmp_path, place, structure):
     else:
         assert not any(one.startswith("decompose") for one in again)
         assert again[0] == place
+
+
+def test_a_crash_is_none_of_the_attempts_of_a_decomposer(dsn, tmp_path):
+    """
+    It may still raise as often as was said: only what it raises is a failure.
+    """
+    name, log = unique("house"), tmp_path / "log"
+    house = die_at("decompose house", dsn, name, log, "flat", "2")
+    asked = []
+
+    def decompose(goal, ctx):
+        asked.append(ctx.attempt)
+        if len(asked) == 1:
+            raise ConnectionError("away")
+        return house.decompose(goal)
+
+    with Engine(dsn) as engine:
+        (handle,) = Orchestrator(engine).recover(
+            decompose, house.functions, workflow_name=name
+        )
+        found = handle.result(timeout=25)
+
+    assert found.result == {"paint": {"bricks": "bricks of house"}}
+    assert asked[:2] == [2, 3]
 
 
 def test_a_goal_that_was_planned_starts_after_a_crash(dsn, tmp_path):

@@ -197,7 +197,7 @@ def test_what_was_given_up_is_told_at_the_end(composer):
     """
     With running="finish" the run of the plan completes; the error is the task's.
     """
-    with pytest.raises(RunFailed, match="task 'fail' .*: ValueError: it is broken; the"):
+    with pytest.raises(RunFailed, match="ValueError: it is broken; the"):
         composer.compose_from_goal(
             "goal", Replanning(BROKEN, lambda ctx: BROKEN), FUNCTIONS,
             running="finish", max_replans=1,
@@ -246,7 +246,7 @@ def test_a_task_that_asks_for_a_plan_is_told_at_the_end(composer):
     def ask(input):
         raise NeedsReplan("no road")
 
-    with pytest.raises(RunFailed, match="task 'ask' .*: NeedsReplan: no road"):
+    with pytest.raises(RunFailed, match="NeedsReplan: no road"):
         composer.compose_from_goal(
             "goal", lambda goal: [{"id": "ask"}], {"ask": ask}, max_replans=0
         )

@@ -17,6 +17,10 @@ from singularity_workflow.orchestrator import (
     WorkflowComposer,
 )
 
+KEPT_FOR = """
+select extract(epoch from kept_until - created_at)::float
+from singularity_workflow.goal_plans where decomposer = %s
+"""
 CACHED = "select count(*) from singularity_workflow.goal_plans where decomposer = %s"
 
 
@@ -146,6 +150,25 @@ def test_a_cached_plan_that_is_none_is_asked_for_anew(composer, asked, sql):
     assert asked.asked == 2
 
 
+@pytest.mark.parametrize(("cache", "seconds"), [(True, 86_400), (7, 7)])
+def test_a_plan_is_kept_for_so_long(composer, asked, sql, cache, seconds):
+    """
+    After that it is asked for anew.
+    """
+    compose(composer, asked, cache=cache)
+    kept = sql.value(KEPT_FOR, asked.__name__)
+    sql.rows(
+        "update singularity_workflow.goal_plans set kept_until = now() "
+        "where decomposer = %s",
+        asked.__name__,
+    )
+
+    compose(composer, asked, cache=cache)
+
+    assert seconds - 1 < kept <= seconds + 1
+    assert asked.asked == 2
+
+
 def test_a_wrong_plan_is_not_kept(composer, sql):
     """
     The next goal may have a better one.
@@ -236,6 +259,96 @@ def test_attempts(composer):
         )  # fmt: skip
 
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize("as_limit", [False, True])
+def test_goals_are_as_deep_as_they_may_be(composer, as_limit):
+    """
+    And no deeper: by the short form and by the long one.
+    """
+
+    def decompose(goal):
+        return [{"id": "see"} if goal == 3 else {"id": "g", "goal": goal + 1}]
+
+    for depth in (2, 3):
+        options = {"limits": Limits(max_depth=depth)} if as_limit else {
+            "max_depth": depth
+        }  # fmt: skip
+        if depth == 2:
+            with pytest.raises(DecompositionFailed, match="there are at most 2"):
+                compose(composer, decompose, 1, **options)
+        else:
+            found = compose(composer, decompose, 1, **options)
+
+    assert found.tree.depth == 3
+
+
+@pytest.mark.parametrize("execution", ["local", "distributed"])
+def test_a_goal_is_for_who_is_to_execute_it(engine, asked, sql, execution):
+    """
+    Its own process, or any worker.
+    """
+    handle = Orchestrator(engine).start_goal(
+        "goal", asked, {"see": see}, execution=execution
+    )
+
+    if execution == "local":
+        handle.result(timeout=25)
+    else:
+        handle.cancel()
+    owner = sql.value(
+        "select owner from singularity_workflow.runs where run_id = %s", handle.id
+    )
+    assert (owner is None) == (execution == "distributed")
+
+
+def test_a_goal_is_found_by_its_tags(engine, asked):
+    """
+    By those that were given, and by that of goals.
+    """
+    tag = unique("tag")
+
+    found = compose(WorkflowComposer(engine), asked, tags=[tag])
+
+    _, told = engine.get_run_status(found.run_id)
+    assert set(told["tags"]) == {"goal", tag}
+
+
+def test_a_goal_has_its_priority(engine, asked):
+    """
+    And with it all that runs for it.
+    """
+    found = compose(WorkflowComposer(engine), asked, priority=70)
+
+    (child,) = engine.list_workflow_runs(parent=found.run_id)
+    told = [engine.get_run_status(one)[1] for one in (found.run_id, child.id)]
+    assert [one["priority"] for one in told] == [70, 70]
+
+
+def test_an_option_that_is_no_option_is_refused_by_each_call(engine, asked):
+    """
+    Whoever takes options takes no others.
+    """
+    orchestrator, composer = Orchestrator(engine), WorkflowComposer(engine)
+    functions = {"see": see}
+    calls = [
+        lambda **o: orchestrator.decompose_goal("g", asked, functions, **o),
+        lambda **o: orchestrator.create_workflow([{"id": "see"}], functions, **o),
+        lambda **o: orchestrator.execute_goal("g", asked, functions, **o),
+        lambda **o: orchestrator.start_goal("g", asked, functions, **o),
+        lambda **o: orchestrator.recover(asked, functions, **o),
+        lambda **o: orchestrator.goal_workflow(asked, functions, **o),
+        lambda **o: composer.compose_from_goal("g", asked, functions, **o),
+        lambda **o: composer.compose_from_task_graph([{"id": "see"}], functions, **o),
+        lambda **o: composer.compose_multiple_workflows(["g"], asked, functions, **o),
+    ]
+
+    for call in calls:
+        with pytest.raises(InvalidSetting, match="no option 'max_dept'") as caught:
+            call(max_dept=3)
+        assert "max_depth" in caught.value.hint
+
+    assert asked.asked == 0
 
 
 def test_the_level_is_kept_with_the_run(engine, asked):

@@ -77,6 +77,11 @@ class StartRequest:
     traceparent: str | None = None
     call: UUID | None = None
 
+    @property
+    def is_redacted(self) -> bool:
+        """Whether nothing of the run is to be quoted."""
+        return self.goal is not None and orjson.loads(self.goal).get("redact") is True
+
     def to_item(self) -> dict[str, object]:
         """Return the request as `start_runs` takes it."""
         item: dict[str, object] = {

@@ -193,6 +193,7 @@ class Starter:
                 request.workflow,
                 decode_json(request.input),
                 request.traceparent,
+                request.is_redacted,
             )
         slots = dispatcher.reserve(_SLOTS_PER_RUN * len(requests))
         dispatcher.waiters.track(ids, [request.workflow for request in requests])

@@ -81,7 +81,8 @@ class GoalOptions:
         real_time_notifications: False: no events are stored, and nobody who listens
             hears of the goal. Default True.
         redact: True: neither the goal nor any value of its runs is in their events; in
-            their place stands where they are. Default False.
+            their place stands where they are. Logs and spans have of an error its type.
+            Default False.
         allow: Names of the only functions that the goal's tasks may use. Default: all
             that there are.
         cache: How long the plan may be used again for the same goal, decomposer,

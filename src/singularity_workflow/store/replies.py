@@ -68,12 +68,17 @@ class HandedTask(NamedTuple):
 
 
 class RunInput(NamedTuple):
-    """What tasks of a run share: its version, its input and its trace."""
+    """
+    What tasks of a run share: its version, its input and its trace.
+
+    Of one that is redacted no value is told, nor what an error says.
+    """
 
     run_id: str
     workflow_id: int
     input: Any
     traceparent: str | None = None
+    is_redacted: bool | None = None
 
 
 class Retried(NamedTuple):
@@ -95,7 +100,8 @@ class EndedRun(NamedTuple):
     """
     A run that has ended; *output* only if somebody was waiting for it.
 
-    *started_at* and *ended_at* are seconds since 1970.
+    *started_at* and *ended_at* are seconds since 1970. What the error of one says that
+    is redacted is for who waits, and nobody else.
     """
 
     run_id: str
@@ -107,6 +113,7 @@ class EndedRun(NamedTuple):
     started_at: float | None = None
     ended_at: float | None = None
     traceparent: str | None = None
+    is_redacted: bool | None = None
 
 
 class Moved(NamedTuple):

@@ -243,6 +243,13 @@ class Store:
         )
         return found
 
+    async def failed_attempts(self, run_id: UUID, step: str, index: int = 0) -> int:
+        """Return how often a task has failed so far."""
+        found: int = await self._pooled(
+            "runs/failed_attempts", run_id=run_id, step=step, index=index
+        )
+        return found
+
     async def outputs_below(
         self, run_id: UUID, steps: Collection[str], member: str
     ) -> list[Any]:

@@ -7,6 +7,7 @@ query finds all that was said of a run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final, TypedDict, Unpack
 from uuid import UUID
@@ -19,6 +20,7 @@ __all__ = [
     "enter_task",
     "log_fields",
     "of_context",
+    "redacted",
     "shortened",
     "task_fields",
 ]
@@ -53,6 +55,11 @@ def shortened(message: object) -> str:
     """Return the first line of a message, as far as a log needs it."""
     line = str(message).strip().partition("\n")[0]
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
+
+
+def redacted(error: Mapping[str, object]) -> dict[str, object]:
+    """Return what may be told of an error that quotes what is not to be seen."""
+    return {"type": error.get("type"), "message": "(redacted)"}
 
 
 def log_fields(**fields: Unpack[Fields]) -> dict[str, object]:

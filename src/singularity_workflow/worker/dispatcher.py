@@ -272,7 +272,9 @@ class Dispatcher:
             workflow = self.waiters.workflow_of(run.run_id)
             workflow = workflow or self._catalog.get(run.workflow_id)
             if workflow is not None:
-                self.memory.add_run(run.run_id, workflow, run.input, run.traceparent)
+                self.memory.add_run(
+                    run.run_id, workflow, run.input, run.traceparent, run.is_redacted
+                )
         if reply.tasks:
             self.jobs.start(reply)
         if reply.ended:

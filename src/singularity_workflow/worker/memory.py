@@ -24,14 +24,21 @@ MapKey: TypeAlias = tuple[str, int]
 
 
 class _Run:
-    __slots__ = ("input", "maps", "task_count", "traceparent", "workflow")
+    __slots__ = (
+        "input", "is_redacted", "maps", "task_count", "traceparent", "workflow",
+    )  # fmt: skip
 
     def __init__(
-        self, workflow: CompiledWorkflow, run_input: object, traceparent: str | None
+        self,
+        workflow: CompiledWorkflow,
+        run_input: object,
+        traceparent: str | None,
+        is_redacted: bool | None,
     ) -> None:
         self.workflow = workflow
         self.input = run_input
         self.traceparent = traceparent
+        self.is_redacted = bool(is_redacted)
         self.task_count = 0
         self.maps: dict[int, _Map] = {}
 
@@ -57,10 +64,11 @@ class RunMemory:
         workflow: CompiledWorkflow,
         value: object,
         traceparent: str | None = None,
+        is_redacted: bool | None = None,
     ) -> None:
         """Keep the input of a run; does nothing for one that is known."""
         if run_id not in self._runs:
-            self._runs[run_id] = _Run(workflow, value, traceparent)
+            self._runs[run_id] = _Run(workflow, value, traceparent, is_redacted)
 
     def has_run(self, run_id: str) -> bool:
         """Tell whether the run's input is here."""
@@ -71,15 +79,21 @@ class RunMemory:
         run = self._runs.get(run_id)
         return None if run is None else run.traceparent
 
+    def is_redacted(self, run_id: str) -> bool:
+        """Tell whether nothing of a run that is known is to be quoted."""
+        run = self._runs.get(run_id)
+        return run is not None and run.is_redacted
+
     def pin_run(
         self,
         run_id: str,
         workflow: CompiledWorkflow,
         value: object,
         traceparent: str | None = None,
+        is_redacted: bool | None = None,
     ) -> None:
         """Keep the input of a run until `unpin_runs`, tasks or no tasks."""
-        self.add_run(run_id, workflow, value, traceparent)
+        self.add_run(run_id, workflow, value, traceparent, is_redacted)
         self._runs[run_id].task_count += 1
 
     def unpin_runs(self, run_ids: Iterable[str]) -> None:

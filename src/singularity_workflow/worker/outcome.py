@@ -51,6 +51,7 @@ class Outcome:
         context: What the step saw of itself; None: it was given to us to fail it.
         seconds: How long the attempt took.
         queue: The queue of its step.
+        is_redacted: Whether what its error says is not to be told.
         reply: What the database said, if the outcome was recorded there already, in
             the step's own transaction.
     """
@@ -66,6 +67,7 @@ class Outcome:
     context: Context | None = None
     seconds: float = 0.0
     queue: str | None = None
+    is_redacted: bool = False
     reply: Reply | None = None
 
 

@@ -79,7 +79,11 @@ class ForeignTasks:
                 if run.run_id in run_ids:
                     workflow = await self._find_version(run.workflow_id)
                     self._memory.pin_run(
-                        run.run_id, workflow, run.input, run.traceparent
+                        run.run_id,
+                        workflow,
+                        run.input,
+                        run.traceparent,
+                        run.is_redacted,
                     )
                     pinned.append(run.run_id)
             self._refuse_without_inputs(run_ids)

@@ -7,10 +7,10 @@ Each of them once: by the process whose call started or ended the run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from singularity_workflow.store.replies import EndedRun, Moved
-from singularity_workflow.telemetry.fields import log_fields, shortened
+from singularity_workflow.telemetry.fields import log_fields, redacted, shortened
 from singularity_workflow.telemetry.telemetry import Telemetry
 
 __all__ = ["RunObserver"]
@@ -83,7 +83,7 @@ class RunObserver:
     def _log_end(self, run: EndedRun, level: int) -> None:
         why = ""
         if run.error is not None:
-            cause = run.error.get("error") or {}
+            cause = _cause_of(run)
             why = (
                 f" at step {run.error.get('step')!r}: {cause.get('type')}: "
                 f"{shortened(cause.get('message'))}"
@@ -110,5 +110,11 @@ class RunObserver:
             start=started_at,
         )
         if span is not None:
-            error = None if run.error is None else run.error.get("error") or {}
+            error = None if run.error is None else _cause_of(run)
             self._telemetry.tracing.end(span, error=error, at=ended_at)
+
+
+def _cause_of(run: EndedRun) -> Mapping[str, object]:
+    """Return the error of the task that has ended a run, as it may be told."""
+    found: Mapping[str, object] = (run.error or {}).get("error") or {}
+    return redacted(found) if run.is_redacted else found

@@ -79,6 +79,7 @@ class Job:
         "is_gone",
         "is_let_in",
         "is_overdue",
+        "is_redacted",
         "ref",
         "remote",
         "span",
@@ -101,6 +102,8 @@ class Job:
         self.is_overdue = False
         # what an executor by name was given
         self.remote: Future[Any] | None = None
+        # whether what its error says is not to be told
+        self.is_redacted = False
         # by the clock that only grows, and what traces it
         self.began_at = 0.0
         self.span: Span | None = None

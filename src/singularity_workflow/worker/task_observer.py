@@ -18,6 +18,7 @@ from singularity_workflow.telemetry.fields import (
     enter_task,
     log_fields,
     of_context,
+    redacted,
     shortened,
 )
 from singularity_workflow.telemetry.telemetry import Telemetry
@@ -56,6 +57,7 @@ class TaskObserver:
     def begin(self, job: Job, memory: RunMemory) -> None:
         """Take note that an attempt begins, in the context in which it runs."""
         job.began_at = time.perf_counter()
+        job.is_redacted = memory.is_redacted(job.ref.run_id)
         enter_task(job.context, self.worker_id)
         tracing = self._telemetry.tracing
         if tracing.tracer() is not None:
@@ -77,13 +79,15 @@ class TaskObserver:
         kind = "stopped"
         if outcome is not None:
             outcome.context, outcome.seconds = job.context, seconds
-            outcome.queue = job.step.queue
+            outcome.queue, outcome.is_redacted = job.step.queue, job.is_redacted
             kind = "completed" if outcome.kind == "recorded" else outcome.kind
         for recorder in self._telemetry.recorders:
             recorder.task_ended(job.context.workflow, job.step.name, kind, seconds)
         if job.span is not None:
             has_failed = outcome is not None and outcome.kind == "failed"
             error = outcome.error if outcome is not None and has_failed else None
+            if error is not None and job.is_redacted:
+                error = redacted(error)
             self._telemetry.tracing.end(job.span, outcome=kind, error=error)
         if logger.isEnabledFor(logging.DEBUG):
             fields = self._fields_of(job.context, job.step.queue)
@@ -141,6 +145,8 @@ class TaskObserver:
         if pause is not None and context is not None:
             for recorder in self._telemetry.recorders:
                 recorder.retried(context.workflow, context.step)
+        if outcome.is_redacted:
+            error = redacted(error)
         level = logging.ERROR if pause is None else logging.WARNING
         if not logger.isEnabledFor(level):
             return

@@ -1,7 +1,7 @@
 """
 Run a goal, hang where the environment says, and be killed there.
 
-    python goal.py DSN WORKFLOW LOG STRUCTURE
+    python goal.py DSN WORKFLOW LOG STRUCTURE [ATTEMPTS]
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class House:
         return self._log.read_text().splitlines() if self._log.exists() else []
 
 
-def main(dsn, name, log, structure):
+def main(dsn, name, log, structure, attempts="3"):
     """Run the goal."""
     from singularity_workflow import Engine
     from singularity_workflow.orchestrator import Orchestrator
@@ -61,7 +61,7 @@ def main(dsn, name, log, structure):
     with Engine(dsn, lease=1) as engine:
         Orchestrator(engine).execute_goal(
             "house", house, house.functions, workflow_name=name,
-            preserve_structure=structure == "kept",
+            preserve_structure=structure == "kept", retry_attempts=int(attempts),
             expansion="lazy" if structure == "lazy" else "eager",
         )  # fmt: skip
 

@@ -218,3 +218,27 @@ def test_the_undoing_of_a_goal_is_none(db):
     found = db.run(undo.run_id).events()
     assert not [one for one in found if one["type"].startswith("goal_")]
     assert "secret" not in str(found)
+
+
+def test_a_redacted_run_does_not_quote_why_a_task_is_skipped(db):
+    """
+    In the words of a function; what the engine calls it is told.
+    """
+    run = db.start(
+        db.make_workflow(
+            single("a"), single("b", "a", on_failure="skip", max_attempts=1)
+        ),
+        goal={**GOAL, "redact": True},
+        events="all",
+    )
+    db.skip(db.claim_one(), "secret")
+    db.fail(db.claim_one(), "secret")
+
+    reasons = [one["reason"] for one in run.events() if "reason" in one]
+
+    assert "secret" not in str(run.events())
+    assert [one if isinstance(one, str) else one["$ref"] for one in reasons] == [
+        f"{run.id}/a/0",
+        f"{run.id}/a",
+        "handler failed",
+    ]

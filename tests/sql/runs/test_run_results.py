@@ -77,9 +77,9 @@ def test_an_end_tells_of_which_workflow_and_when(db):
     workflow = db.make_workflow(map_step("m"))
     run = db.start(workflow, [], traceparent=trace)
 
-    ((*_, name, started_at, ended_at, traceparent),) = run.results
+    ((*_, name, started_at, ended_at, traceparent, redacted),) = run.results
 
-    assert (name, traceparent) == (workflow.name, trace)
+    assert (name, traceparent, redacted) == (workflow.name, trace, None)
     assert started_at == run.row.started_at.timestamp()
     assert ended_at == run.row.ended_at.timestamp()
 

@@ -18,7 +18,7 @@ def test_each_payload_stands_in_the_reply_once(db):
 
     assert len(reply.tasks) == 4
     (found,) = reply.raw["work"]["runs"]
-    assert found == [str(run.id), run.row.workflow_id, {"big": 1}, None]
+    assert found == [str(run.id), run.row.workflow_id, {"big": 1}, None, None]
     assert reply.outputs == [(run.id, 0, [1, 2, 3])]
 
 
@@ -32,6 +32,17 @@ def test_a_run_brings_its_trace(db):
     (found,) = db.claim_reply().raw["work"]["runs"]
 
     assert found[3] == trace
+
+
+def test_a_run_says_whether_it_is_redacted(db):
+    """
+    So that no log and no span quotes what its tasks raise.
+    """
+    db.start(db.make_workflow(single("a")), goal={"redact": True})
+
+    (found,) = db.claim_reply().raw["work"]["runs"]
+
+    assert found[4] is True
 
 
 def test_what_the_worker_knows_is_left_out(db):

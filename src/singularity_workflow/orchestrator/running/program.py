@@ -140,7 +140,7 @@ class GoalProgram:
 
         try:
             found, known, is_cached = await self.in_time(
-                ask, options, ctx.attempt, tell
+                ask, options, ctx.attempt, tell, ctx
             )
         except DecompositionFailed as error:
             self.keep_failure(ctx.run_id, error.issues)
@@ -294,9 +294,18 @@ class GoalProgram:
         options: Mapping[str, Any],
         attempt: int,
         tell: GoalTeller,
+        ctx: Context | None = None,
     ) -> _T:
         """
         Return what the decomposer makes of it.
+
+        Args:
+            ask: Asks it.
+            options: The goal's.
+            attempt: Which attempt it is.
+            tell: Told what has failed.
+            ctx: Of the task, whose attempts may have ended with their worker: those
+                are no failures.
 
         Raises:
             DecompositionFailed: The last attempt has failed too.
@@ -312,6 +321,9 @@ class GoalProgram:
                 hint="Return a plan, or raise an Exception: that is tried again.",
             ) from error.__cause__
         except Exception as error:
+            if ctx is not None and attempt >= options["retry_attempts"]:
+                failed = self.store.failed_attempts(ctx.run_id, ctx.step, ctx.index)
+                attempt = 1 + await failed
             if attempt < options["retry_attempts"]:
                 tell.failed(error, is_last=True)
                 raise

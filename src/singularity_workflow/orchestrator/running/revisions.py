@@ -255,7 +255,9 @@ class Revisions:
             return found, done, known
 
         try:
-            found, done, known = await program.in_time(ask, options, ctx.attempt, tell)
+            found, done, known = await program.in_time(
+                ask, options, ctx.attempt, tell, ctx
+            )
         except DecompositionFailed as error:
             program.keep_failure(ctx.run_id, error.issues)
             tell(

@@ -146,7 +146,8 @@ begin
           when 1 then case t.status
             when 'skipped' then concat(
               '{"type":"task_skipped","task_id":"', s.task_id, '","step_name":"', s.name,
-              '","attempt":', i.attempt, ',"reason":', coalesce((t.error->'message')::text, 'null'), '}')
+              '","attempt":', i.attempt, ',"reason":', case when octet_length((t.error->'message')::text) < s.room then (t.error->'message')::text
+                else singularity_workflow.event_reference(t.error->'message', s.task_id) end, '}')
             else concat(
               '{"type":"', case t.status when 'waiting' then 'task_retried' else 'task_failed' end,
               '","task_id":"', s.task_id, '","step_name":"', s.name, '","attempt":', i.attempt,
@@ -159,7 +160,12 @@ begin
               case when octet_length(t.output::text) < s.room then t.output::text
                 else singularity_workflow.event_reference(t.output, concat(i.run_id, '/', s.name)) end, '}')
             else concat(
-              '{"type":"step_skipped","step_name":"', s.name, '","reason":', to_json(t.skip_reason), '}') end
+              '{"type":"step_skipped","step_name":"', s.name, '","reason":',
+              case when s.room > 0 or t.skip_reason in ('condition unmet', 'dependency skipped', 'handler failed')
+                then to_json(t.skip_reason)::text
+                -- in the words of a function
+                else singularity_workflow.event_reference(
+                  to_json(t.skip_reason), concat(i.run_id, '/', s.name)) end, '}') end
           when 3 then concat('{"type":"step_started","step_name":"', s.name, '","tasks":', i.attempt, '}')
           else concat(
             '{"type":"task_started","task_id":"', s.task_id, '","step_name":"', s.name,

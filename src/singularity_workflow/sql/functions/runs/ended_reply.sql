@@ -9,7 +9,7 @@ create or replace function singularity_workflow.ended_reply(
   p_run_ids uuid[],
   p_wanted  uuid[]              -- the runs whose output somebody waits for
 )
-returns json                    -- [[run id, status, output, error, reason, workflow, start, end, trace], …]
+returns json                    -- [[run id, status, output, error, reason, workflow, start, end, trace, redacted], …]
 language plpgsql
 stable
 set search_path = ''
@@ -18,7 +18,8 @@ begin
   return (
       select json_agg(json_build_array(
                r.run_id, r.status, o.output, r.error, r.reason, w.name,
-               extract(epoch from r.started_at), extract(epoch from r.ended_at), r.traceparent))
+               extract(epoch from r.started_at), extract(epoch from r.ended_at), r.traceparent,
+               r.goal->>'redact' = 'true'))
       from unnest(p_run_ids) p (run_id)
       cross join lateral (
         select r.* from singularity_workflow.runs r where r.run_id = p.run_id offset 0) r

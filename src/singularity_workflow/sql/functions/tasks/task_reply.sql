@@ -29,7 +29,8 @@ begin
             where t.run_id = p.run_id and t.step_no = p.step_no and t.task_index = p.task_index
             offset 0) t),
         'runs', (
-          select json_agg(json_build_array(r.run_id, r.workflow_id, r.input, r.traceparent))
+          select json_agg(json_build_array(
+            r.run_id, r.workflow_id, r.input, r.traceparent, r.goal->>'redact' = 'true'))
           from (select distinct p.run_id from unnest(p_tasks) p) d
           cross join lateral (
             select r.* from singularity_workflow.runs r where r.run_id = d.run_id offset 0) r
