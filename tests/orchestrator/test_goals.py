@@ -642,6 +642,35 @@ def test_workers_serve_distributed_goals(dsn):
     assert run(main).result == {"see": {"goal": "goal"}}
 
 
+def test_what_is_wrong_with_a_workers_plan_reaches_who_waits_elsewhere(dsn):
+    """
+    Each issue with its pointer, and the hint, though another engine decomposed.
+    """
+    name = unique("wrong")
+    wrong = plan({"id": "see", "depends_on": ["sea"]}, {"id": "nope"})
+
+    async def main():
+        async with AsyncEngine(dsn) as one, AsyncEngine(dsn) as other:
+            theirs = await Orchestrator(other).goal_workflow(
+                wrong, {"see": see}, workflow_name=name
+            )
+            async with Worker(other, [theirs]):
+                with pytest.raises(DecompositionFailed) as caught:
+                    await Orchestrator(one).execute_goal(
+                        "goal", wrong, {"see": see},
+                        execution="distributed", workflow_name=name,
+                    )  # fmt: skip
+                return caught.value
+
+    error = run(main)
+
+    assert [(one.code, one.pointer) for one in error.issues] == [
+        ("unknown_dependency", "/tasks/0/depends_on/0"),
+        ("unknown_handler", "/tasks/1/id"),
+    ]
+    assert error.issues[0].hint == "Use the id of a task of this plan."
+
+
 def test_a_worker_without_a_function_leaves_the_plan_to_others(dsn, sql):
     """
     The tasks of a plan wait for a worker that has all functions of it.

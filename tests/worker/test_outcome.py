@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from singularity_workflow import InvalidOutput
+from singularity_workflow import DefinitionError, InvalidOutput
+from singularity_workflow.model.issues import Issue
 from singularity_workflow.store.replies import TaskRef
 from singularity_workflow.worker.outcome import (
     Outcome,
@@ -77,6 +78,21 @@ def test_an_error_of_ours_has_no_frames():
 
     assert found["type"] == "singularity_workflow.errors.InvalidOutput"
     assert "File" not in found["traceback"]
+
+
+def test_an_error_of_ours_keeps_its_hint_and_issues():
+    """
+    So that whoever waits elsewhere can be told what to mend.
+    """
+    issue = Issue(code="bad", pointer="", message="a\x00b", hint="Mend it.")
+
+    found = describe_error(DefinitionError("wrong", hint="Look.", issues=[issue] * 101))
+
+    assert (found["message"], found["hint"]) == ("wrong", "Look.")
+    assert found["issues"][0] == {
+        "code": "bad", "pointer": "", "message": "a\\x00b", "hint": "Mend it.",
+    }  # fmt: skip
+    assert len(found["issues"]) == 100
 
 
 def test_a_library_error_that_a_step_raised_has_the_frames_of_the_step():

@@ -62,6 +62,7 @@ def _failure(run_id: UUID, data: dict[str, Any]) -> RunFailed:
     what = f"{kind}: {message}" if message else str(kind)
     return RunFailed(
         f"step {step!r} of run {run_id} failed after {attempts} {times}: {what}",
+        hint=error.get("hint"),
         run_id=run_id,
         step=step,
         error_type=kind,

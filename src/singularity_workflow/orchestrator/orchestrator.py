@@ -16,7 +16,6 @@ from singularity_workflow.engine.engine import Engine
 from singularity_workflow.engine.handles import RunHandle
 from singularity_workflow.engine.requests import StartRequest, build_request
 from singularity_workflow.errors import (
-    DecompositionFailed,
     DefinitionError,
     InvalidInput,
     InvalidSetting,
@@ -62,7 +61,6 @@ from singularity_workflow.orchestrator.planning.task_functions import unwrap
 from singularity_workflow.orchestrator.results import GoalResult, to_goal_run
 from singularity_workflow.orchestrator.running.events import emit
 from singularity_workflow.orchestrator.running.failures import FailedTask, find_failure
-from singularity_workflow.orchestrator.running.nesting import DECOMPOSITION_FAILED
 from singularity_workflow.orchestrator.running.plan_workflows import descendants
 from singularity_workflow.orchestrator.running.program import GoalProgram
 from singularity_workflow.orchestrator.running.revisions import revision_name
@@ -502,9 +500,6 @@ class Orchestrator:
         try:
             result = await run.result(timeout)
         except RunFailed as error:
-            failed = _decomposition_error(program, run.id, error)
-            if failed is not None:
-                raise failed from error
             found = await self._failure(run.id)
             if found is None:
                 raise
@@ -792,18 +787,6 @@ def _program_key(request: GoalRequest) -> object:
     decomposer = request.decomposer
     asked = None if decomposer is None else function_key(decomposer)
     return request.options.workflow_name, asked, key
-
-
-def _decomposition_error(
-    program: GoalProgram, run_id: UUID, error: RunFailed
-) -> DecompositionFailed | None:
-    """Return what a failed decomposition raised, None if something else failed."""
-    kind = DECOMPOSITION_FAILED
-    if error.step not in (DECOMPOSE, EXECUTE) or error.error_type != kind:
-        return None
-    issues = program.failures.pop(run_id, ())
-    message = error.message.partition(f"{kind}: ")[2] or error.message
-    return DecompositionFailed(message, hint=error.hint, issues=issues)
 
 
 def _is_goal(told: RunMetadata) -> bool:

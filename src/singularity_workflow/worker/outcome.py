@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Literal, TypeAlias
 
 import orjson
 
-from singularity_workflow.errors import SingularityError
+from singularity_workflow.errors import DefinitionError, SingularityError
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.json_codec import NotJson, encode_json
 from singularity_workflow.store.replies import Reply, TaskRef
@@ -33,6 +33,9 @@ OutcomeKind: TypeAlias = Literal[
 _LONGEST_TEXT = 16_000
 """Characters of a message or traceback that are kept: enough to find the cause."""
 
+_MOST_ISSUES = 100
+"""Of a definition or plan that are kept with the error."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
@@ -43,7 +46,8 @@ class Outcome:
         task: The attempt.
         kind: What `report_tasks` does with it.
         output: The step's output as JSON, if it completed.
-        error: type, message and traceback, if it did not.
+        error: type, message and traceback, if it did not; of an error of ours hint and
+            issues, too.
         is_final: Failed, and no further attempt makes sense.
         retry_after: Failed: seconds to wait, instead of what the policy says.
         deferrals: How often its run was held by somebody else.
@@ -102,6 +106,8 @@ def describe_error(error: BaseException) -> dict[str, object]:
     """
     Return *error* as it is stored: its type, message and traceback.
 
+    Of an error of ours its hint and issues, too, so that whoever waits gets them back.
+
     The frames of this library above the step's own are left out. What PostgreSQL
     cannot store in a text is replaced, so that no error is ever lost for its words.
     """
@@ -121,11 +127,23 @@ def describe_error(error: BaseException) -> dict[str, object]:
             text = f"{_format(cause, frames)}\n{text}"
     else:
         text = _format(error, frames or error.__traceback__)
-    return {
+    found: dict[str, object] = {
         "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
         "message": storable_message(error),
         "traceback": _storable(text, keep_end=True),
     }
+    if isinstance(error, SingularityError) and error.hint:
+        found["hint"] = _storable(error.hint)
+    if isinstance(error, DefinitionError) and error.issues:
+        found["issues"] = [
+            {
+                name: _storable(text)
+                for name, text in asdict(one).items()
+                if text is not None
+            }
+            for one in error.issues[:_MOST_ISSUES]
+        ]
+    return found
 
 
 def _format(error: BaseException, frames: TracebackType | None) -> str:
@@ -149,6 +167,8 @@ def _format(error: BaseException, frames: TracebackType | None) -> str:
 def storable_message(error: BaseException) -> str:
     """Return the message of *error* as PostgreSQL can store it."""
     try:
+        if isinstance(error, SingularityError):
+            return _storable(error.message)
         return _storable(str(error))
     except Exception as broken:  # an exception whose __str__ raises
         return f"(its message cannot be shown: {type(broken).__name__})"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from singularity_workflow.errors import RunFailed
+from singularity_workflow.errors import DecompositionFailed, RunFailed
 from singularity_workflow.model.signals import Fail
 from singularity_workflow.orchestrator.planning.compilation import OVER
 from singularity_workflow.orchestrator.planning.step_names import (
@@ -23,9 +23,13 @@ from singularity_workflow.orchestrator.planning.step_names import (
     OUTPUTS,
     REPLAN,
 )
-from singularity_workflow.orchestrator.running.nesting import DECOMPOSITION_FAILED
 from singularity_workflow.orchestrator.running.revisions import ENOUGH
 from singularity_workflow.orchestrator.running.signals import NEEDS_REPLAN
+from singularity_workflow.orchestrator.running.stored_errors import (
+    CHILD_FAILED,
+    DECOMPOSITION_FAILED,
+    to_decomposition_failed,
+)
 
 __all__ = ["FailedTask", "FailureStore", "find_failure"]
 
@@ -34,7 +38,7 @@ _DEEPEST: Final = 1_000
 
 _OWN_STEPS: Final = frozenset({ATTEMPT, DECOMPOSE, EXECUTE, JUDGE, OUTPUTS, REPLAN})
 _PASSED_ON: Final = frozenset({
-    "child_failed",
+    CHILD_FAILED,
     f"{Fail.__module__}.{Fail.__qualname__}",
     NEEDS_REPLAN,
     DECOMPOSITION_FAILED,
@@ -64,6 +68,7 @@ class FailedTask:
         attempts: How many attempts of it failed.
         error: type, message and traceback of the last one.
         replans: How often another plan was tried in vain, in words.
+        is_plan: Whether it has failed for a goal that has no plan.
     """
 
     run_id: UUID
@@ -72,6 +77,7 @@ class FailedTask:
     attempts: int
     error: Mapping[str, Any]
     replans: str = ""
+    is_plan: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the `error` of a run, with the run that it is of."""
@@ -83,15 +89,18 @@ class FailedTask:
             "error": self.error,
         }
 
-    def to_error(self, goal_run: UUID) -> RunFailed:
+    def to_error(self, goal_run: UUID) -> RunFailed | DecompositionFailed:
         """Return what is raised for it by who waits for the goal's run."""
         kind, message = self.error.get("type"), self.error.get("message") or ""
+        if self.is_plan and kind == DECOMPOSITION_FAILED:
+            return to_decomposition_failed(self.error)
         times = "attempt" if self.attempts == 1 else "attempts"
         what = str(kind).rpartition(".")[2]
         what = f"{what}: {message}" if message else what
         return RunFailed(
             f"goal run {goal_run} failed: task {self.step!r} of run {self.run_id} "
             f"failed after {self.attempts} {times}: {what}{self.replans}",
+            hint=self.error.get("hint"),
             run_id=goal_run,
             failed_run_id=self.run_id,
             step=self.step,
@@ -133,6 +142,7 @@ async def find_failure(
         if below is None or below["status"] != "failed" or not below["error"]:
             break
         run_id, failed = UUID(below["id"]), below["error"]
+    is_plan = step in (DECOMPOSE, REPLAN)
     run_id, step, index = task or (run_id, step, index)
     return FailedTask(
         run_id=run_id,
@@ -141,6 +151,7 @@ async def find_failure(
         attempts=failed.get("attempts") or 0,
         error=failed.get("error") or {},
         replans=replans,
+        is_plan=is_plan,
     )
 
 

@@ -8,10 +8,9 @@ tried first, in a run of its own, and becomes a goal when that has failed for go
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
-from singularity_workflow.errors import DecompositionFailed
 from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.context import Context
@@ -19,13 +18,14 @@ from singularity_workflow.model.signals import Fail
 from singularity_workflow.orchestrator.graphs.goals import goal_hash, goal_mark
 from singularity_workflow.orchestrator.planning.plan import PlannedTask
 from singularity_workflow.orchestrator.running.signals import NEEDS_REPLAN, NeedsReplan
-
-__all__ = ["DECOMPOSITION_FAILED", "ChildStore", "Nesting", "cause_of"]
-
-DECOMPOSITION_FAILED: Final = (
-    f"{DecompositionFailed.__module__}.{DecompositionFailed.__qualname__}"
+from singularity_workflow.orchestrator.running.stored_errors import (
+    DECOMPOSITION_FAILED,
+    cause_of,
+    error_of,
+    to_decomposition_failed,
 )
-"""As what it is stored."""
+
+__all__ = ["ChildStore", "Nesting"]
 
 
 class ChildStore(Protocol):
@@ -44,7 +44,6 @@ class Nesting:
         name: Name of the goals' workflow.
         store: Where runs are.
         workflow: Returns that workflow, which the database has.
-        passed_on: Returns the failure of a plan, for the run above.
     """
 
     def __init__(
@@ -52,9 +51,7 @@ class Nesting:
         name: str,
         store: ChildStore,
         workflow: Callable[[], Awaitable[tuple[int, CompiledWorkflow]]],
-        passed_on: Callable[[UUID, UUID, str], DecompositionFailed],
     ) -> None:
-        self._passed_on = passed_on
         self._name = name
         self._store = store
         self._workflow = workflow
@@ -74,7 +71,7 @@ class Nesting:
                 tried = await self._store.task_children(ctx.run_id, ctx.step, ctx.index)
             if not tried:
                 return given
-            self._check(tried[-1], ctx)
+            self._check(tried[-1])
         above = carried["nest"]
         hashes: list[str] = []
         scope = task.scope
@@ -103,7 +100,7 @@ class Nesting:
             goal=goal_mark(data["goal"], nest["ancestors"][-1], nest["depth"]),
         )
 
-    def _check(self, last: Mapping[str, Any], ctx: Context) -> None:
+    def _check(self, last: Mapping[str, Any]) -> None:
         """
         Tell whether the goal comes next, after what has become of the last run.
 
@@ -114,18 +111,8 @@ class Nesting:
         """
         kind, message = cause_of(last)
         if last["workflow"] == self._name and kind == DECOMPOSITION_FAILED:
-            raise self._passed_on(UUID(last["id"]), ctx.run_id, message)
+            raise to_decomposition_failed(error_of(last))
         if last["status"] != "failed" or last["workflow"] == self._name:
             raise Fail(message)
         if kind == NEEDS_REPLAN:
             raise NeedsReplan(message)
-
-
-def cause_of(run: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the type and the message of what has ended a run."""
-    error = (run["error"] or {}).get("error") or {}
-    if error:
-        return str(error.get("type", "")), str(error.get("message", ""))
-    why = f": {run['reason']}" if run["reason"] else ""
-    what = f"run {run['id']} of workflow {run['workflow']!r}"
-    return "", f"{what} was {run['status']}{why}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
@@ -21,7 +21,6 @@ from singularity_workflow.model.children import ChildCall
 from singularity_workflow.model.compiled import CompiledWorkflow
 from singularity_workflow.model.context import Context
 from singularity_workflow.model.definition import Definition
-from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.retry import RetryPolicy
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.decomposers.adapting import (
@@ -86,10 +85,9 @@ class GoalProgram:
         self.planner = planner
         self.catalog = catalog
         self.answers: OrderedDict[UUID, dict[str, Any]] = OrderedDict()
-        self.failures: OrderedDict[UUID, tuple[Issue, ...]] = OrderedDict()
         self.revived: list[Workflow] = []
         self.store = store
-        nesting = Nesting(name, store, self._goal_workflow, self.passed_on)
+        nesting = Nesting(name, store, self._goal_workflow)
         self.plans = PlanWorkflows(name, catalog, store, nesting, self.make)
         self.spending = Spending(store)
         self._cache = PlanCache(planner, store)
@@ -143,7 +141,6 @@ class GoalProgram:
                 ask, options, ctx.attempt, tell, ctx
             )
         except DecompositionFailed as error:
-            self.keep_failure(ctx.run_id, error.issues)
             tell.failed(error, error.issues, is_last=True)
             raise
         assert found.tree is not None
@@ -230,16 +227,6 @@ class GoalProgram:
         first: dict[str, Any] = {"depth": 1, "ancestors": [], "path": []}
         found: Mapping[str, Any] = run_input.get("nest") or first
         return found
-
-    def keep_failure(self, run_id: UUID, issues: Sequence[Issue]) -> None:
-        """Keep what was wrong with a plan, for whoever waits for the run."""
-        _keep(self.failures, run_id, tuple(issues))
-
-    def passed_on(self, run_id: UUID, above: UUID, message: str) -> DecompositionFailed:
-        """Return the failure of a plan, for the run above that fails with it."""
-        issues = self.failures.get(run_id, ())
-        self.keep_failure(above, issues)
-        return DecompositionFailed(message, issues=issues)
 
     def teller(self, run_input: Any, ctx: Context | None) -> GoalTeller:
         """Return who tells what happens to a goal; without *ctx*, in the log only."""

@@ -54,12 +54,15 @@ from singularity_workflow.orchestrator.planning.step_names import (
     JUDGE,
     REPLAN,
 )
-from singularity_workflow.orchestrator.running.nesting import (
-    DECOMPOSITION_FAILED,
-    cause_of,
-)
 from singularity_workflow.orchestrator.running.signals import NEEDS_REPLAN
 from singularity_workflow.orchestrator.running.spending import usage_of
+from singularity_workflow.orchestrator.running.stored_errors import (
+    CHILD_FAILED,
+    DECOMPOSITION_FAILED,
+    cause_of,
+    error_of,
+    to_decomposition_failed,
+)
 
 if TYPE_CHECKING:
     from singularity_workflow.orchestrator.running.program import GoalProgram
@@ -140,7 +143,7 @@ class Revisions:
             under = await self._store.task_children(UUID(last["id"]), EXECUTE)
             step = (last["error"] or {}).get("step")
             if last["status"] != "failed" or step == REPLAN or not under:
-                raise self._end(ctx, last, cause_of(last)[1])
+                raise _end(last, cause_of(last)[1])
             run = under[-1]
             plan = await self._store.step_output(UUID(last["id"]), REPLAN)
         if last["status"] != "failed":
@@ -148,7 +151,7 @@ class Revisions:
         stopped = await self._stopped(run_input, plan, run)
         options = run_input["options"]
         if stopped is None:
-            raise self._end(ctx, run, _told(run))
+            raise _end(run, _told(run))
         if len(children) > options["max_replans"]:
             raise Fail(
                 f"{_told(run, stopped)}{ENOUGH}{len(children) - 1} times, and "
@@ -162,18 +165,6 @@ class Revisions:
             "plan_run": run["id"],
             "stopped": stopped,
         }
-
-    def _end(self, ctx: Context, run: Mapping[str, Any], message: str) -> Exception:
-        """Return what a goal ends with because *run* has failed with *message*."""
-        error = (run["error"] or {}).get("error") or {}
-        below = UUID(run["id"])
-        if error.get("type") == "child_failed":
-            below = UUID(error["child_run_id"])
-            error = (error.get("cause") or {}).get("error") or {}
-        if error.get("type") != DECOMPOSITION_FAILED:
-            return Fail(message)
-        message = str(error.get("message", ""))
-        return self._program.passed_on(below, ctx.run_id, message)
 
     async def _stopped(
         self,
@@ -259,7 +250,6 @@ class Revisions:
                 ask, options, ctx.attempt, tell, ctx
             )
         except DecompositionFailed as error:
-            program.keep_failure(ctx.run_id, error.issues)
             tell(
                 "goal_replan_failed",
                 {"revision": revision, "error": error.message, "issues": error.issues},
@@ -469,6 +459,16 @@ def _pointer(tree: GoalTree, level: tuple[str, ...]) -> str:
     return found
 
 
+def _end(run: Mapping[str, Any], message: str) -> Exception:
+    """Return what a goal ends with because *run* has failed with *message*."""
+    error = error_of(run)
+    if error.get("type") == CHILD_FAILED:
+        error = error_of({"error": error.get("cause")})
+    if error.get("type") == DECOMPOSITION_FAILED:
+        return to_decomposition_failed(error)
+    return Fail(message)
+
+
 def _told(run: Mapping[str, Any], stopped: Mapping[str, Any] | None = None) -> str:
     """Say what became of the run of a plan, and which task it was."""
     kind, message = cause_of(run)
@@ -477,6 +477,6 @@ def _told(run: Mapping[str, Any], stopped: Mapping[str, Any] | None = None) -> s
         # it was completed but for a task that was given up
         kind, message, step = stopped["kind"], stopped["message"], stopped["task"]
     what = f"child run {run['id']} of workflow {run['workflow']!r} failed: "
-    if step is not None and kind != "child_failed":
+    if step is not None and kind != CHILD_FAILED:
         what += f"task {step!r}: "
     return f"{what}{kind.rpartition('.')[2]}: {message}" if kind else f"{what}{message}"
