@@ -721,7 +721,7 @@ def test_the_blocking_twins_have_the_same_methods(sync, twin):
     """
     Same names and parameters; those that only our own code calls are left out.
     """
-    ours = {"start_requests", "wait_or_cancel", "finish", "read_requests", "read_graph"}
+    ours = {"start_requests", "wait_or_cancel"}
 
     def methods(kind):
         return {

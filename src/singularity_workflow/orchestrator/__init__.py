@@ -45,6 +45,9 @@ if TYPE_CHECKING:
         Rule,
         RuleDecomposer,
     )
+    from singularity_workflow.orchestrator.goal_handle import (
+        GoalHandle,
+    )
     from singularity_workflow.orchestrator.graphs.catalog import (
         Catalog,
         CatalogView,
@@ -74,7 +77,6 @@ if TYPE_CHECKING:
         OrchestratorNotifications,
     )
     from singularity_workflow.orchestrator.orchestrator import (
-        GoalHandle,
         Orchestrator,
     )
     from singularity_workflow.orchestrator.planning.compilation import (
@@ -114,7 +116,7 @@ _MODULES = {
     "Decomposer": "decomposers.adapting",
     "Expansion": "planning.expansion",
     "Failure": "decomposers.contexts",
-    "GoalHandle": "orchestrator",
+    "GoalHandle": "goal_handle",
     "GoalOptions": "settings",
     "GoalResult": "results",
     "GoalTree": "graphs.tree",

@@ -16,13 +16,18 @@ from singularity_workflow.errors import InvalidInput, InvalidSetting, RunCancell
 from singularity_workflow.model.names import did_you_mean
 from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
+from singularity_workflow.orchestrator.goal_handle import GoalHandle
+from singularity_workflow.orchestrator.goal_requests import (
+    Functions,
+    GoalRequest,
+    read_plan,
+    read_request,
+    read_requests,
+)
 from singularity_workflow.orchestrator.graphs.graph import TaskGraph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.orchestrator import (
     CALL_CANCELLED,
-    Functions,
-    GoalHandle,
-    GoalRequest,
     Orchestrator,
     RunId,
 )
@@ -132,9 +137,8 @@ class WorkflowComposer:
             InvalidInput: There is none.
             RunFailed: As of `compose_from_goal`, like all others.
         """
-        request = self._orchestrator.read_graph(
-            task_graph, goal, decomposer, step_functions, options
-        )
+        tree = read_plan(task_graph, goal)
+        request = read_request(goal, decomposer, step_functions, options, tree)
         (handle,) = await self._orchestrator.start_requests([request])
         return await self._orchestrator.wait_or_cancel(handle)
 
@@ -176,9 +180,7 @@ class WorkflowComposer:
                 hint="Start them one by one, each with its own.",
             )
         listed = _read_goals(goals)
-        requests = self._orchestrator.read_requests(
-            listed, decomposer, step_functions, options
-        )
+        requests = read_requests(listed, decomposer, step_functions, options)
         if not requests:
             return []
         run_ids: list[UUID | None] = [None] * len(requests)

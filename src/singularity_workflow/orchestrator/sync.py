@@ -17,14 +17,11 @@ from singularity_workflow.model.runs import RunMetadata
 from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.composer import Policy, WorkflowComposer
+from singularity_workflow.orchestrator.goal_handle import GoalHandle
+from singularity_workflow.orchestrator.goal_requests import Functions
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.notifications import OrchestratorNotifications
-from singularity_workflow.orchestrator.orchestrator import (
-    Functions,
-    GoalHandle,
-    Orchestrator,
-    RunId,
-)
+from singularity_workflow.orchestrator.orchestrator import Orchestrator, RunId
 from singularity_workflow.orchestrator.results import GoalResult
 
 if TYPE_CHECKING:
