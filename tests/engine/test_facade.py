@@ -155,7 +155,7 @@ def test_a_coroutine_step_must_not_block_on_its_own_engine(engine):
 
     error = fail(engine, single(step, max_attempts=1))
 
-    assert "AsyncEngine" in error.message
+    assert "AsyncEngine" in error.hint
 
 
 def test_closing_leaves_no_threads(dsn):
