@@ -8,6 +8,8 @@ SOURCES := src tests examples benchmarks docs
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 TEST_ARGS ?=
+# tests wait more than they calculate; each job has a server of its own
+TEST_JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test chaos bench bench-long bench-peers docs lint types verify format clean
@@ -33,7 +35,7 @@ demo: $(VENV)/.stamp-package  ## run a workflow over real source, on a real Post
 	@$(BIN)/python examples/source_report.py
 
 test: $(VENV)/.stamp-dev  ## run all tests (TEST_ARGS="-k maps")
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) $(TEST_ARGS)
 
 bench: $(VENV)/.stamp-dev  ## measure (BENCH_ARGS="--quick --json FILE")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -30,7 +30,7 @@ FLOW = single(lambda: 1)
     "arguments",
     [
         {"dsn": 5},
-        {"dsn": "dbname=a", "pool": object()},
+        {"dsn": "dbname=a", "pool": ...},
         {"pool_size": 0},
         {"pool_size": True},
         {"pool_size": "5"},
