@@ -284,7 +284,9 @@ class Orchestrator:
 
         Cancelling the call cancels the goal.
         """
-        handle = await self.start_goal(goal, decomposer, step_functions, **options)
+        as_decomposer(decomposer)  # None is for plans that are there already
+        request = self._read(goal, decomposer, step_functions, options)
+        (handle,) = await self.start_requests([request], is_waited=True)
         return await self.wait_or_cancel(handle)
 
     async def start_goal(
@@ -448,8 +450,16 @@ class Orchestrator:
 
     # inside
 
-    async def start_requests(self, requests: list[GoalRequest]) -> list[GoalHandle]:
-        """Start goals in one transaction and return their handles, in order."""
+    async def start_requests(
+        self, requests: list[GoalRequest], *, is_waited: bool = False
+    ) -> list[GoalHandle]:
+        """
+        Start goals in one transaction and return their handles, in order.
+
+        Args:
+            requests: The goals.
+            is_waited: The caller waits for them: cancelled meanwhile, it cancels them.
+        """
         programs = [await self._program(one) for one in requests]
         built = []
         for program, one in zip(programs, requests, strict=True):
@@ -471,7 +481,13 @@ class Orchestrator:
             request = replace(request, goal=_mark(one))
             built.append(_with_turns(request, given.turns))
         execution = requests[0].options.execution
-        run_ids = await self._session.start(built, execution)
+        starting = asyncio.ensure_future(self._session.start(built, execution))
+        try:
+            run_ids = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if is_waited:
+                await self._session.cancel_abandoned(starting)
+            raise
         return [
             GoalHandle(
                 self,
