@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import logging
 import threading
@@ -838,3 +839,41 @@ def test_the_run_of_a_plan_can_be_retried(engine, orchestrator):
     again = engine.retry_failed_workflow(failed.id)
 
     assert again.result(timeout=30) == {"say": "hello"}
+
+
+def test_recovering_again_and_again_keeps_each_plan_once(private):
+    """
+    A process may look for goals without an owner every minute, for months.
+    """
+
+    def kept():
+        gc.collect()
+        found = [one for one in gc.get_objects() if isinstance(one, Workflow)]
+        return sum(one.name.startswith("lasting_") for one in found)
+
+    async def main():
+        begun = asyncio.Event()
+
+        async def say():
+            begun.set()
+            await asyncio.Event().wait()
+
+        given = (plan({"id": "say"}), {"say": say})
+        async with AsyncEngine(private) as engine, AsyncEngine(private) as other:
+            orchestrator = Orchestrator(other)
+            handle = await Orchestrator(engine).start_goal(
+                "a", *given, workflow_name="lasting"
+            )
+            await begun.wait()
+            await orchestrator.recover(*given, workflow_name="lasting")
+            once = kept()
+            for _ in range(5):
+                await orchestrator.recover(*given, workflow_name="lasting")
+            again = kept()
+            await handle.cancel()
+        return once, again
+
+    once, again = run(main)
+
+    assert once >= 1
+    assert again == once

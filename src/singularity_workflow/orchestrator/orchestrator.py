@@ -61,7 +61,10 @@ from singularity_workflow.orchestrator.planning.task_functions import unwrap
 from singularity_workflow.orchestrator.results import GoalResult, to_goal_run
 from singularity_workflow.orchestrator.running.events import emit
 from singularity_workflow.orchestrator.running.failures import FailedTask, find_failure
-from singularity_workflow.orchestrator.running.plan_workflows import descendants
+from singularity_workflow.orchestrator.running.plan_workflows import (
+    MOST_PLANS,
+    descendants,
+)
 from singularity_workflow.orchestrator.running.program import GoalProgram
 from singularity_workflow.orchestrator.running.revisions import revision_name
 from singularity_workflow.orchestrator.settings import (
@@ -649,6 +652,10 @@ class Orchestrator:
 
     async def _revive(self, program: GoalProgram, name: str) -> list[Workflow]:
         """Return the workflow of a plan that another process has made."""
+        for known in program.revived:
+            if known.name == name:
+                await self._bind(known)
+                return [known, *descendants(known)]
         try:
             data = await self._session.store.read_flow(name)
         except WorkflowNotFound:
@@ -663,6 +670,7 @@ class Orchestrator:
             return []
         await self._bind(workflow)
         program.revived.append(workflow)  # which keeps its functions here
+        del program.revived[:-MOST_PLANS]  # runs that go on here hold their own
         return [workflow, *descendants(workflow)]
 
     async def _live(self, name: str) -> AsyncIterator[UUID]:

@@ -130,8 +130,9 @@ class PlanWorkflows:
         """
         Return the workflow of a plan, made of what its definition carries.
 
-        None: there is no plan, or it needs functions that are not here. Its tasks wait
-        for a worker that has them.
+        None: there is no plan, it needs functions that are not here, or another build
+        has written it in a way that this one cannot read. Its tasks wait for a worker
+        that can.
         """
         try:
             workflow = self.revive(definition)
@@ -143,7 +144,13 @@ class PlanWorkflows:
                 ", ".join(f"{one.code} at {one.pointer}" for one in error.issues[:5]),
                 extra=log_fields(workflow=definition.name),
             )
-            return None
+        except (KeyError, TypeError, ValueError) as error:
+            logger.warning(
+                "a plan cannot be read here, and waits for another worker: %s",
+                type(error).__name__,
+                extra=log_fields(workflow=definition.name),
+            )
+        return None
 
     def revive(self, definition: Definition) -> Workflow | None:
         """Return the same, not compiled; None if the definition carries no plan."""
