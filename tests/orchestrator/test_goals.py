@@ -859,7 +859,8 @@ def test_recovering_again_and_again_keeps_each_plan_once(private):
             await asyncio.Event().wait()
 
         given = (plan({"id": "say"}), {"say": say})
-        async with AsyncEngine(private) as engine, AsyncEngine(private) as other:
+        first, second = (AsyncEngine(private, lease=1) for _ in range(2))
+        async with first as engine, second as other:
             orchestrator = Orchestrator(other)
             handle = await Orchestrator(engine).start_goal(
                 "a", *given, workflow_name="lasting"
@@ -867,7 +868,7 @@ def test_recovering_again_and_again_keeps_each_plan_once(private):
             await begun.wait()
             await orchestrator.recover(*given, workflow_name="lasting")
             once = kept()
-            for _ in range(5):
+            for _ in range(2):
                 await orchestrator.recover(*given, workflow_name="lasting")
             again = kept()
             await handle.cancel()
