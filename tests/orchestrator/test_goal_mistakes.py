@@ -305,3 +305,18 @@ def test_a_failure_is_for_who_waits_and_not_for_standard_error(dsn):
     )  # fmt: skip
 
     assert (ended.stdout, ended.stderr) == ("failed\n", "")
+
+
+def test_a_decomposer_may_raise_our_error_with_anything(engine):
+    """
+    The goal ends with it, whatever its issues are.
+    """
+
+    def decompose(goal):
+        raise DecompositionFailed("no", hint=3, issues=["the oven is cold"])
+
+    with pytest.raises(DecompositionFailed) as caught:
+        WorkflowComposer(engine).compose_from_goal("bake", decompose, {"a": str})
+
+    assert caught.value.hint == "3"
+    assert [one.message for one in caught.value.issues] == ["the oven is cold"]

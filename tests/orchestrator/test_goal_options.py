@@ -434,3 +434,17 @@ def test_decompose_concurrency_is_a_number_of_goals(composer, asked, count):
         compose(composer, asked, decompose_concurrency=count)
 
     assert asked.asked == 0
+
+
+def test_options_of_several_goals_are_those_of_each(engine):
+    """
+    Even if they are given as what can be gone through once.
+    """
+    tag = unique("tag")
+
+    WorkflowComposer(engine).compose_multiple_workflows(
+        ["a", "b"], lambda goal: [{"id": "see"}], {"see": see},
+        tags=iter([tag]), allow=iter(["see"]),
+    )  # fmt: skip
+
+    assert len(engine.list_workflow_runs(tags=[tag])) == 2

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import logging
 import threading
 from typing import ClassVar
 
+import psycopg
 import pytest
-from engine.support import run, unique, until, wait_until
+from engine.support import run, single, unique, until, wait_until
 
 from singularity_workflow import (
     AsyncEngine,
@@ -753,3 +755,126 @@ def test_a_task_may_be_called_like_a_word_of_python(composer):
     )
 
     assert found.result == {"class": 2}
+
+
+WAITING = """
+select count(*) from pg_stat_activity
+where wait_event_type = 'Lock' and datname = current_database()
+"""
+
+
+@pytest.mark.parametrize("several", [None, 1, 2])
+def test_a_call_that_is_cancelled_while_it_starts_leaves_no_goal(private, several):
+    """
+    The start may be committed already when the caller is gone.
+    """
+    name = unique("gone")
+
+    async def main():
+        with psycopg.connect(private) as other:
+            async with AsyncEngine(private) as engine:
+                composer = WorkflowComposer(engine)
+                given = (plan({"id": "say"}), {"say": lambda: asyncio.Event().wait()})
+                await engine.execute(single(lambda: 1))  # its worker has begun
+                other.execute("lock table singularity_workflow.runs in share mode")
+                call = asyncio.ensure_future(
+                    composer.compose_from_goal("a", *given, workflow_name=name)
+                    if several is None
+                    else composer.compose_multiple_workflows(
+                        ["a", "b"], *given, workflow_name=name, max_concurrent=several
+                    )
+                )
+                await until(lambda: other.execute(WAITING).fetchone()[0], "the start")
+                call.cancel()
+                other.commit()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+                runs = await engine.list_workflow_runs(workflow=name)
+                return [one.status for one in runs]
+
+    statuses = run(main)
+
+    assert statuses
+    assert set(statuses) == {RunStatus.CANCELLED}
+
+
+def test_goals_go_on_although_the_workflow_of_their_plan_was_deleted(private):
+    """
+    Somebody who tidies up does not know which processes hold it.
+    """
+
+    async def main():
+        async with AsyncEngine(private) as engine, AsyncEngine(private) as other:
+            given = (plan({"id": "say"}), {"say": lambda: "hello"})
+            composer = WorkflowComposer(engine)
+            await composer.compose_from_goal("a", *given, workflow_name="kind")
+            builder = other.flow_builder
+            for one in await builder.list_workflows():
+                if one.name.startswith("kind_"):
+                    await builder.delete_workflow(one.name)
+            return await composer.compose_from_goal("a", *given, workflow_name="kind")
+
+    assert run(main).result == {"say": "hello"}
+
+
+def test_the_run_of_a_plan_can_be_retried(engine, orchestrator):
+    """
+    By the process that makes its functions, though nobody has given it the workflow.
+    """
+    is_mended = threading.Event()
+
+    def say():
+        if not is_mended.is_set():
+            raise ValueError("not yet")
+        return "hello"
+
+    handle = orchestrator.start_goal(
+        "a", plan({"id": "say", "retry": {"max_attempts": 1}}), {"say": say}
+    )
+    with pytest.raises(RunFailed):
+        handle.result()
+    (failed,) = engine.list_workflow_runs(parent=handle.id)
+    is_mended.set()
+
+    again = engine.retry_failed_workflow(failed.id)
+
+    assert again.result(timeout=30) == {"say": "hello"}
+
+
+def test_recovering_again_and_again_keeps_each_plan_once(private):
+    """
+    A process may look for goals without an owner every minute, for months.
+    """
+
+    def kept():
+        gc.collect()
+        found = [one for one in gc.get_objects() if isinstance(one, Workflow)]
+        return sum(one.name.startswith("lasting_") for one in found)
+
+    async def main():
+        begun = asyncio.Event()
+
+        async def say():
+            begun.set()
+            await asyncio.Event().wait()
+
+        given = (plan({"id": "say"}), {"say": say})
+        first, second = (AsyncEngine(private, lease=1) for _ in range(2))
+        async with first as engine, second as other:
+            orchestrator = Orchestrator(other)
+            handle = await Orchestrator(engine).start_goal(
+                "a", *given, workflow_name="lasting"
+            )
+            await begun.wait()
+            await orchestrator.recover(*given, workflow_name="lasting")
+            once = kept()
+            for _ in range(2):
+                await orchestrator.recover(*given, workflow_name="lasting")
+            again = kept()
+            await handle.cancel()
+        return once, again
+
+    once, again = run(main)
+
+    assert once >= 1
+    assert again == once

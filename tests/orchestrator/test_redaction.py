@@ -10,7 +10,7 @@ import pytest
 from engine.support import unique
 from telemetry.support import Spans
 
-from singularity_workflow import Engine, SingularityError, Skip
+from singularity_workflow import DecompositionFailed, Engine, SingularityError, Skip
 from singularity_workflow.orchestrator import (
     CallableDecomposer,
     NeedsReplan,
@@ -152,6 +152,9 @@ def outcomes(word):
         "too many plans": ([ask], [[ask]] * 2, "RunFailed"),
         "a wrong plan": ([{"id": "x", "handler": word}], (), "DecompositionFailed"),
         "no plan": (OSError(word), (), "DecompositionFailed"),
+        "issues of its own": (
+            DecompositionFailed("no", issues=[f"no {word}"]), (), "DecompositionFailed",
+        ),
         "no JSON": (f"this is {word}", (), "DecompositionFailed"),
     }  # fmt: skip
 

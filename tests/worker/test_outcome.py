@@ -133,3 +133,18 @@ def test_long_texts_are_cut():
     assert len(found["traceback"]) < 20_000
     assert found["traceback"].startswith("Traceback")
     assert found["traceback"].endswith(" end\n")
+
+
+def test_an_error_of_ours_may_have_been_raised_with_anything():
+    """
+    A step of somebody else's made it; its attempt must end all the same.
+    """
+    odd = Issue(code=1, pointer=None, message=["a"])
+
+    found = describe_error(DefinitionError("wrong", hint=12, issues=["cold\x00", odd]))
+
+    assert found["hint"] == "12"
+    assert found["issues"] == [
+        {"code": "unknown", "pointer": "", "message": "cold\\x00"},
+        {"code": "1", "pointer": "", "message": "['a']"},
+    ]

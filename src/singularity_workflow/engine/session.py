@@ -26,6 +26,7 @@ from singularity_workflow.engine.settings import EngineSettings
 from singularity_workflow.engine.start_spans import start_spans
 from singularity_workflow.engine.starter import Starter
 from singularity_workflow.errors import SingularityError
+from singularity_workflow.model.compiled import MADE_BY
 from singularity_workflow.model.metrics import Metrics
 from singularity_workflow.notifications.feeds import Feeds
 from singularity_workflow.notifications.hub import Hub
@@ -33,7 +34,7 @@ from singularity_workflow.notifications.notifier import Notifier
 from singularity_workflow.store.replies import EndedRun, Moved, Reply
 from singularity_workflow.store.store import Store
 from singularity_workflow.telemetry.telemetry import Telemetry
-from singularity_workflow.worker.catalog import Catalog
+from singularity_workflow.worker.catalog import Catalog, unserved
 from singularity_workflow.worker.run_observer import RunObserver
 from singularity_workflow.worker.ticker import Duty
 from singularity_workflow.worker.waiters import Waiters
@@ -194,7 +195,7 @@ class Session:
         """Repeat a run; tell whether this process runs the new one."""
         workflow = (await self.store.run_status(run_id))["workflow"]
         owner = None
-        if self.catalog.newest(workflow) is not None:
+        if await self._has_code(workflow):
             await self._start_worker()
             assert self._worker is not None
             owner = self._worker.worker_id
@@ -217,6 +218,17 @@ class Session:
             self.waiters.track([str(new_id)], [held])
         self._worker.dispatcher.absorb(reply)
         return True
+
+    async def _has_code(self, workflow: str) -> bool:
+        """Tell whether a workflow can be run here, or be made of one that can."""
+        if self.catalog.newest(workflow) is not None:
+            return True
+        found = await self.store.read_flow(workflow)
+        made_by = (found["input_schema"] or {}).get(MADE_BY)
+        if not isinstance(made_by, str) or self.catalog.newest(made_by) is None:
+            return False
+        compiled = await self.catalog.find(found["workflow_id"])
+        return all(step.original is not unserved for step in compiled.steps)
 
     async def delete(self, run_ids: Sequence[UUID]) -> list[UUID]:
         """Delete runs that have ended, in parts; return those that are gone."""

@@ -5,7 +5,7 @@ The short way: from goals to their results.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 from uuid import UUID
@@ -139,7 +139,7 @@ class WorkflowComposer:
         """
         tree = read_plan(task_graph, goal)
         request = read_request(goal, decomposer, step_functions, options, tree)
-        (handle,) = await self._orchestrator.start_requests([request])
+        (handle,) = await self._orchestrator.start_requests([request], is_waited=True)
         return await self._orchestrator.wait_or_cancel(handle)
 
     async def compose_multiple_workflows(
@@ -174,6 +174,9 @@ class WorkflowComposer:
         Cancelling the call cancels the goals that have not ended.
         """
         _check_policy(policy, max_concurrent)
+        for name in ("allow", "tags"):
+            if isinstance(options.get(name), Iterator):
+                options[name] = [*options[name]]  # they are read for each goal
         if options.get("idempotency_key") is not None:
             raise InvalidSetting(
                 "several goals cannot share one idempotency_key",
@@ -185,7 +188,7 @@ class WorkflowComposer:
             return []
         run_ids: list[UUID | None] = [None] * len(requests)
         if max_concurrent is None:
-            handles = await self._orchestrator.start_requests(requests)
+            handles = await self._orchestrator.start_requests(requests, is_waited=True)
             run_ids = [one.id for one in handles]
             waits = [self._orchestrator.wait_or_cancel(one) for one in handles]
         else:
@@ -264,7 +267,9 @@ class WorkflowComposer:
     ) -> GoalResult:
         async with gate:
             handle: GoalHandle
-            (handle,) = await self._orchestrator.start_requests([request])
+            (handle,) = await self._orchestrator.start_requests(
+                [request], is_waited=True
+            )
             run_ids[place] = handle.id
             return await self._orchestrator.wait_or_cancel(handle)
 
@@ -276,6 +281,8 @@ async def _gather(waits: list[Any], *, is_fast: bool) -> list[Any]:
     """Return the outcome of each; with *is_fast*, cancel the others after an error."""
     tasks = [asyncio.ensure_future(one) for one in waits]
     try:
+        # so that each has begun, and does what it does when it is cancelled
+        await asyncio.sleep(0)
         if is_fast:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in tasks:

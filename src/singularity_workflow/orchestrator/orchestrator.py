@@ -167,7 +167,8 @@ class Orchestrator:
 
         Cancelling the call cancels the goal.
         """
-        handle = await self.start_goal(goal, decomposer, step_functions, **options)
+        request = read_request(goal, decomposer, step_functions, options)
+        (handle,) = await self.start_requests([request], is_waited=True)
         return await self.wait_or_cancel(handle)
 
     async def start_goal(
@@ -273,8 +274,16 @@ class Orchestrator:
 
     # inside
 
-    async def start_requests(self, requests: list[GoalRequest]) -> list[GoalHandle]:
-        """Start goals in one transaction and return their handles, in order."""
+    async def start_requests(
+        self, requests: list[GoalRequest], *, is_waited: bool = False
+    ) -> list[GoalHandle]:
+        """
+        Start goals in one transaction and return their handles, in order.
+
+        Args:
+            requests: The goals.
+            is_waited: The caller waits for them: cancelled meanwhile, it cancels them.
+        """
         programs = [await self._programs.get(one) for one in requests]
         registry = self._session.registry
         starts = [
@@ -282,7 +291,13 @@ class Orchestrator:
             for program, one in zip(programs, requests, strict=True)
         ]
         execution = requests[0].options.execution
-        run_ids = await self._session.start(starts, execution)
+        starting = asyncio.ensure_future(self._session.start(starts, execution))
+        try:
+            run_ids = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if is_waited:
+                await self._session.cancel_abandoned(starting)
+            raise
         handles = []
         for program, run_id, start in zip(programs, run_ids, starts, strict=True):
             is_ours = execution == "local" and run_id == start.run_id

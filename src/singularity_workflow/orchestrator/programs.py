@@ -18,7 +18,10 @@ from singularity_workflow.model.statuses import RunStatus
 from singularity_workflow.model.workflow import Workflow
 from singularity_workflow.orchestrator.goal_requests import GoalRequest
 from singularity_workflow.orchestrator.graphs.catalog import Catalog
-from singularity_workflow.orchestrator.running.plan_workflows import descendants
+from singularity_workflow.orchestrator.running.plan_workflows import (
+    MOST_PLANS,
+    descendants,
+)
 from singularity_workflow.orchestrator.running.program import GoalProgram
 
 if TYPE_CHECKING:
@@ -105,6 +108,10 @@ class Programs:
 
     async def _revive(self, program: GoalProgram, name: str) -> list[Workflow]:
         """Return the workflow of a plan that another process has made."""
+        for known in program.revived:
+            if known.name == name:
+                await self.bind(known)
+                return [known, *descendants(known)]
         try:
             data = await self._session.store.read_flow(name)
         except WorkflowNotFound:
@@ -119,6 +126,7 @@ class Programs:
             return []
         await self.bind(workflow)
         program.revived.append(workflow)  # which keeps its functions here
+        del program.revived[:-MOST_PLANS]  # runs that go on here hold their own
         return [workflow, *descendants(workflow)]
 
     async def _live(self, name: str) -> AsyncIterator[UUID]:

@@ -92,7 +92,9 @@ class GoalOptions:
             one class that answer otherwise need two versions. A plan that is used again
             is checked again. Default False: each goal is decomposed.
         execution: "local" or "distributed", as of `execute`. Default "local".
-        idempotency_key: A second goal with the same key is the first one's run.
+        idempotency_key: The same goal with the same options and key is the first one's
+            run; another goal, or other options that decide how it runs, with this key
+            is a `ConflictError`.
         priority: From -1000 to 1000, as of `execute`.
         tags: Words to find the run by; `goal` is always among them.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Literal, TypeAlias
 
@@ -14,6 +14,7 @@ import orjson
 
 from singularity_workflow.errors import DefinitionError, SingularityError
 from singularity_workflow.model.context import Context
+from singularity_workflow.model.issues import Issue
 from singularity_workflow.model.json_codec import NotJson, encode_json
 from singularity_workflow.store.replies import Reply, TaskRef
 from singularity_workflow.worker.processes import RemoteError
@@ -133,17 +134,23 @@ def describe_error(error: BaseException) -> dict[str, object]:
         "traceback": _storable(text, keep_end=True),
     }
     if isinstance(error, SingularityError) and error.hint:
-        found["hint"] = _storable(error.hint)
+        found["hint"] = _storable_value(error.hint)
     if isinstance(error, DefinitionError) and error.issues:
-        found["issues"] = [
-            {
-                name: _storable(text)
-                for name, text in asdict(one).items()
-                if text is not None
-            }
-            for one in error.issues[:_MOST_ISSUES]
-        ]
+        found["issues"] = [_describe_issue(one) for one in error.issues[:_MOST_ISSUES]]
     return found
+
+
+def _describe_issue(issue: object) -> dict[str, str]:
+    """Return an issue as it is stored; a step may have raised it with anything."""
+    if not isinstance(issue, Issue):
+        return {"code": "unknown", "pointer": "", "message": _storable_value(issue)}
+    texts = {
+        field.name: getattr(issue, field.name)
+        for field in fields(issue)
+        if getattr(issue, field.name) is not None
+    }
+    shown = {name: _storable_value(text) for name, text in texts.items()}
+    return {"code": "unknown", "pointer": "", "message": "", **shown}
 
 
 def _format(error: BaseException, frames: TracebackType | None) -> str:
@@ -172,6 +179,14 @@ def storable_message(error: BaseException) -> str:
         return _storable(str(error))
     except Exception as broken:  # an exception whose __str__ raises
         return f"(its message cannot be shown: {type(broken).__name__})"
+
+
+def _storable_value(value: object) -> str:
+    """Return what is said beside the message, a text or not, as it can be stored."""
+    try:
+        return _storable(str(value))
+    except Exception as broken:
+        return f"(it cannot be shown: {type(broken).__name__})"
 
 
 def _own_frames(error: BaseException) -> TracebackType | None:

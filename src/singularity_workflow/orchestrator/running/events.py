@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -31,6 +32,7 @@ _LARGEST: Final = 8_000
 
 _MOST_ISSUES: Final = 20
 _LONGEST_TEXT: Final = 1_000
+_WORD: Final = re.compile("[a-z][a-z0-9_]*")
 _OPEN: Final = frozenset({
     "attempt", "calls", "depth", "error_type", "parent", "goal_hash", "revision",
     "round", "stats", "tasks", "decomposer", "is_cached",
@@ -148,13 +150,15 @@ class GoalTeller:
     def _issues(self, issues: Sequence[Any]) -> list[dict[str, Any]]:
         told = []
         for issue in issues[:_MOST_ISSUES]:
-            if isinstance(issue, str):
-                told.append({"code": issue})
-                continue
-            one = {"code": issue.code}
-            if not self._is_redacted:
-                one["pointer"] = issue.pointer[:_LONGEST_TEXT]
-                one["message"] = issue.message[:_LONGEST_TEXT]
+            # a decomposer may raise and tell anything
+            is_ours = isinstance(issue, Issue)
+            code = str(issue.code if is_ours else issue)[:_LONGEST_TEXT]
+            if self._is_redacted and not _WORD.fullmatch(code):
+                code = "unknown"  # words of its own may quote the goal
+            one = {"code": code}
+            if is_ours and not self._is_redacted:
+                one["pointer"] = str(issue.pointer)[:_LONGEST_TEXT]
+                one["message"] = str(issue.message)[:_LONGEST_TEXT]
             told.append(one)
         return told
 

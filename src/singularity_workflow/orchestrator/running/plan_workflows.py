@@ -81,10 +81,13 @@ class PlanWorkflows:
 
     async def own(self, workflow: Workflow) -> KnownWorkflow:
         """Return a workflow of ours, after it was registered."""
-        if workflow.name not in self._own:
-            compiled = self.compiled(workflow, self._catalog.resources)
-            data = await self._store.register_workflow(compiled.definition.to_json())
-            self._own[workflow.name] = KnownWorkflow(data["workflow_id"], compiled)
+        known = self._own.get(workflow.name)
+        compiled = (
+            self.compiled(workflow, self._catalog.resources)
+            if known is None
+            else known.compiled
+        )
+        self._own[workflow.name] = await self._stored(compiled)
         return self._own[workflow.name]
 
     async def register(
@@ -104,16 +107,22 @@ class PlanWorkflows:
         workflow: Workflow = await call(self._workflow, tree, options, kept)
         for one in [*descendants(workflow), workflow]:
             # the parts first, so that none is called before it is there
-            if one.name not in self._known:
+            known = self._known.get(one.name)
+            if known is None:
                 compiled = await call(self.compiled, one, self._catalog.resources)
-                compiled = _with_children(compiled, self._known)
-                data = await self._store.register_workflow(
-                    compiled.definition.to_json()
-                )
-                self._known[one.name] = KnownWorkflow(data["workflow_id"], compiled)
+            else:
+                compiled = known.compiled
+            compiled = _with_children(compiled, self._known)
+            self._known[one.name] = await self._stored(compiled)
+            self._known.move_to_end(one.name)
         while len(self._known) > MOST_PLANS:
             self._known.popitem(last=False)
         return self._known[workflow.name]
+
+    async def _stored(self, compiled: CompiledWorkflow) -> KnownWorkflow:
+        """Register a workflow, whoever did before: it may have been deleted since."""
+        data = await self._store.register_workflow(compiled.definition.to_json())
+        return KnownWorkflow(data["workflow_id"], compiled)
 
     def make(
         self, definition: Definition, resources: Collection[str]
@@ -121,8 +130,9 @@ class PlanWorkflows:
         """
         Return the workflow of a plan, made of what its definition carries.
 
-        None: there is no plan, or it needs functions that are not here. Its tasks wait
-        for a worker that has them.
+        None: there is no plan, it needs functions that are not here, or another build
+        has written it in a way that this one cannot read. Its tasks wait for a worker
+        that can.
         """
         try:
             workflow = self.revive(definition)
@@ -134,7 +144,13 @@ class PlanWorkflows:
                 ", ".join(f"{one.code} at {one.pointer}" for one in error.issues[:5]),
                 extra=log_fields(workflow=definition.name),
             )
-            return None
+        except (KeyError, TypeError, ValueError) as error:
+            logger.warning(
+                "a plan cannot be read here, and waits for another worker: %s",
+                type(error).__name__,
+                extra=log_fields(workflow=definition.name),
+            )
+        return None
 
     def revive(self, definition: Definition) -> Workflow | None:
         """Return the same, not compiled; None if the definition carries no plan."""
