@@ -316,7 +316,7 @@ def test_a_decomposer_may_raise_our_error_with_anything(engine):
         raise DecompositionFailed("no", hint=3, issues=["the oven is cold"])
 
     with pytest.raises(DecompositionFailed) as caught:
-        WorkflowComposer(engine).compose_from_goal("bake", decompose, {"a": str})
+        WorkflowComposer(engine).compose_from_goal("bake", decompose, {"see": see})
 
     assert caught.value.hint == "3"
     assert [one.message for one in caught.value.issues] == ["the oven is cold"]
