@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from singularity_workflow import Workflow
-from singularity_workflow.orchestrator import Catalog
+from singularity_workflow.orchestrator import Catalog, Limits
 from singularity_workflow.orchestrator.running.program import GoalProgram
 
 GRAPH = {"version": 1, "goal": "secret", "tasks": [{"id": "say"}]}
@@ -40,3 +40,12 @@ def test_a_plan_that_cannot_be_read_waits_for_another_worker(carried, caplog):
 
     assert "waits for another worker" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_limits_of_another_release_are_read_as_far_as_they_are_known():
+    """
+    A worker of this release can serve goals that a newer one has started.
+    """
+    found = Limits.from_json({"max_depth": 3, "max_moons": 4})
+
+    assert found == Limits(max_depth=3)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from singularity_workflow.errors import InvalidSetting
@@ -66,6 +66,18 @@ class Limits:
                 to_duration(self.timeout, may_be_zero=False)
             except ValueError as error:
                 raise InvalidSetting(f"timeout {error}") from None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Limits:
+        """
+        Return the limits that are stored with a goal.
+
+        Args:
+            data: Their members. Those that only another release knows are left out, so
+                that two releases can serve the same goals.
+        """
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: one for name, one in data.items() if name in known})
 
     @property
     def seconds(self) -> float | None:

@@ -261,7 +261,7 @@ class GoalProgram:
         tree = await self._cache.find(run_input, catalog)
         if tree is None:
             return None
-        limits = Limits(**options["limits"])
+        limits = Limits.from_json(options["limits"])
         given = self._as_given(tree, catalog, limits, options)
         return None if given.issues else given
 
@@ -343,7 +343,7 @@ class GoalProgram:
         self, run_input: Any, attempt: int, tell: Any, run_id: str
     ) -> Expansion:
         goal, options = run_input["goal"], run_input["options"]
-        limits, catalog = Limits(**options["limits"]), self.catalog_of(options)
+        limits, catalog = Limits.from_json(options["limits"]), self.catalog_of(options)
         tree = None
         if run_input.get("tree") is not None:
             tree = GoalTree.model_validate(run_input["tree"])

@@ -282,7 +282,7 @@ class Revisions:
         self, run_input: Any, last: Mapping[str, Any], attempt: int, tell: Any
     ) -> tuple[Expansion, Done]:
         program = self._program
-        limits = Limits(**run_input["options"]["limits"])
+        limits = Limits.from_json(run_input["options"]["limits"])
         nest = program.nest_of(run_input)
         root = nest.get("root", run_input["goal_run"])
         budget, _ = await program.spending.budget(limits, root)
