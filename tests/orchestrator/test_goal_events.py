@@ -13,6 +13,7 @@ import pytest
 from engine.support import unique, wait_until
 
 from orchestrator.programs.goal import HANGS, House
+from orchestrator.support import nested, see
 from singularity_workflow import ConfigurationError, DecompositionFailed, Engine
 from singularity_workflow.orchestrator import (
     CallableDecomposer,
@@ -24,18 +25,6 @@ from singularity_workflow.orchestrator import (
 
 PROGRAM = Path(__file__).with_name("programs") / "goal.py"
 SECRET = "the merger with Acme"
-
-
-def see(input):
-    """Return all that is to be seen."""
-    return input
-
-
-def nested(goal):
-    """Decompose into a task and a goal."""
-    if goal == "within":
-        return [{"id": "see"}]
-    return [{"id": "first", "handler": "see"}, {"id": "b", "goal": "within"}]
 
 
 @pytest.fixture

@@ -8,24 +8,13 @@ import threading
 import pytest
 from engine.support import run, unique, wait_until
 
+from orchestrator.support import nested, see
 from singularity_workflow import AsyncEngine, InvalidSetting, RunNotFound
 from singularity_workflow.orchestrator import (
     Orchestrator,
     OrchestratorNotifications,
     SyncOrchestratorNotifications,
 )
-
-
-def see(input):
-    """Return all that is to be seen."""
-    return input
-
-
-def nested(goal):
-    """Decompose into a task and a goal."""
-    if goal == "within":
-        return [{"id": "see"}]
-    return [{"id": "first", "handler": "see"}, {"id": "b", "goal": "within"}]
 
 
 @pytest.fixture

@@ -86,9 +86,11 @@ if TYPE_CHECKING:
         Expansion,
         expand,
     )
+    from singularity_workflow.orchestrator.planning.flattening import (
+        flatten,
+    )
     from singularity_workflow.orchestrator.planning.plan import (
         Plan,
-        flatten,
     )
     from singularity_workflow.orchestrator.results import (
         GoalResult,
@@ -143,7 +145,7 @@ _MODULES = {
     "as_decomposer": "decomposers.adapting",
     "data_pipeline": "decomposers.families",
     "expand": "planning.expansion",
-    "flatten": "planning.plan",
+    "flatten": "planning.flattening",
     "goal_hash": "graphs.goals",
     "microservices": "decomposers.families",
     "ml_pipeline": "decomposers.families",

@@ -27,6 +27,7 @@ from singularity_workflow.orchestrator.graphs.graph import TaskGraph, TaskSpec
 from singularity_workflow.orchestrator.graphs.limits import MAX_DEPTH, MAX_TASKS, Limits
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.graphs.validation import validate
+from singularity_workflow.orchestrator.planning.flattening import flatten
 from singularity_workflow.orchestrator.planning.plan import (
     Group,
     Kept,
@@ -34,7 +35,6 @@ from singularity_workflow.orchestrator.planning.plan import (
     Plan,
     PlannedTask,
     Source,
-    flatten,
 )
 from singularity_workflow.orchestrator.planning.step_names import ATTEMPT, OUTPUTS
 from singularity_workflow.orchestrator.planning.task_functions import (

@@ -31,7 +31,7 @@ from singularity_workflow.orchestrator.graphs.limits import Budget, Limits
 from singularity_workflow.orchestrator.graphs.reading import parse_graph
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.graphs.validation import validate
-from singularity_workflow.orchestrator.planning.plan import flatten
+from singularity_workflow.orchestrator.planning.flattening import flatten
 
 __all__ = ["Decompose", "Expansion", "Mode", "expand"]
 

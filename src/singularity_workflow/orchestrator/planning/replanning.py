@@ -15,7 +15,8 @@ from singularity_workflow.model.issues import Issue, json_pointer
 from singularity_workflow.orchestrator.graphs.graph import Ref, TaskGraph, TaskSpec
 from singularity_workflow.orchestrator.graphs.schema_paths import look_up
 from singularity_workflow.orchestrator.graphs.tree import GoalTree
-from singularity_workflow.orchestrator.planning.plan import flatten, kept_key
+from singularity_workflow.orchestrator.planning.flattening import flatten
+from singularity_workflow.orchestrator.planning.plan import kept_key
 from singularity_workflow.orchestrator.planning.task_functions import unwrap
 
 __all__ = [

@@ -393,7 +393,7 @@ def _scope_input(
     made.update(goal_input(scope.goal))
     for name, one in scope.args.items():
         value = one
-        if isinstance(one, (Output, Kept, Group)):
+        if isinstance(one, Source):
             value = _find(one, outputs, f"argument {name!r}")
         if value is not _ABSENT:
             made[name] = value

@@ -38,7 +38,7 @@ from singularity_workflow.orchestrator.planning.compilation import (
     tree_issues,
 )
 from singularity_workflow.orchestrator.planning.expansion import Expansion, expand
-from singularity_workflow.orchestrator.planning.plan import flatten
+from singularity_workflow.orchestrator.planning.flattening import flatten
 from singularity_workflow.orchestrator.planning.step_names import DECOMPOSE, EXECUTE
 from singularity_workflow.orchestrator.planning.task_functions import carry
 from singularity_workflow.orchestrator.running.events import GoalTeller

@@ -35,7 +35,7 @@ from singularity_workflow.orchestrator.graphs.tree import GoalTree
 from singularity_workflow.orchestrator.graphs.validation import validate
 from singularity_workflow.orchestrator.planning.compilation import OVER
 from singularity_workflow.orchestrator.planning.expansion import Expansion, expand
-from singularity_workflow.orchestrator.planning.plan import flatten
+from singularity_workflow.orchestrator.planning.flattening import flatten
 from singularity_workflow.orchestrator.planning.replanning import (
     Combined,
     Done,
